@@ -1,0 +1,217 @@
+/* Products of matrices. OpenBLAS multiplies; the workers share out batches and rows. */
+#include <cblas.h>
+#include <string.h>
+
+#include "../row.h"
+
+#ifdef NN_DOUBLE
+#define gemm cblas_dgemm
+#else
+#define gemm cblas_sgemm
+#endif
+
+enum { ROWS = 64 }; /* of the result, that a worker multiplies at a time: fixed, so that bits do not depend on threads */
+
+typedef struct Product {
+  const real *a, *b;
+  real *c;
+  long m, k, n, blocks; /* blocks of rows in one matrix */
+  bool b_transposed;
+  const long *a_at, *b_at; /* where each matrix of the batch begins; NULL for one */
+} Product;
+
+static void product_blocks(void *job, long from, long to) {
+  const Product *p = job;
+  for (long i = from; i < to; i++) {
+    long matrix = i / p->blocks, row = i % p->blocks * ROWS, rows = p->m - row < ROWS ? p->m - row : ROWS;
+    const real *a = p->a + (p->a_at ? p->a_at[matrix] : 0) + row * p->k, *b = p->b + (p->b_at ? p->b_at[matrix] : 0);
+    gemm(CblasRowMajor, CblasNoTrans, p->b_transposed ? CblasTrans : CblasNoTrans, (int)rows, (int)p->n, (int)p->k, 1, a,
+         (int)(p->k ? p->k : 1), b, (int)(p->b_transposed ? (p->k ? p->k : 1) : p->n), 0, p->c + (matrix * p->m + row) * p->n,
+         (int)p->n);
+  }
+}
+
+static void multiply(Product p, long batch) {
+  p.blocks = (p.m + ROWS - 1) / ROWS;
+  if (!p.m || !p.n) return;
+  if (!p.k)
+    memset(p.c, 0, (size_t)(batch * p.m * p.n) * sizeof(real));
+  else
+    workers_for(batch * p.blocks, 1, product_blocks, &p);
+}
+
+/* ---- matmul: c = a b ---- */
+
+/* The sides of the product; a vector is a matrix of one row (a) or one column (b). */
+static void sides(const Tensor *a, const Tensor *b, long *m, long *k, long *n) {
+  *m = a->ndim > 1 ? a->shape[a->ndim - 2] : 1;
+  *k = a->shape[a->ndim - 1];
+  *n = b->ndim > 1 ? b->shape[b->ndim - 1] : 1;
+}
+
+static int lead(const Tensor *t) {
+  return t->ndim > 2 ? t->ndim - 2 : 0;
+}
+
+static bool matmul_shape(Call *c) {
+  Tensor *a = c->in[0], *b = c->in[1];
+  if (!a->ndim || !b->ndim)
+    return call_fail(c, "takes matrices or vectors, got %s and %s", tensor_shape_text(a), tensor_shape_text(b));
+  long m, k, n, shape[NN_DIMS + 2];
+  int leading;
+  sides(a, b, &m, &k, &n);
+  if (b->shape[b->ndim > 1 ? b->ndim - 2 : 0] != k)
+    return call_fail(c, "a's columns must equal b's rows, got %s and %s", tensor_shape_text(a), tensor_shape_text(b));
+  if (!broadcast_shapes(lead(a), a->shape, lead(b), b->shape, &leading, shape))
+    return call_fail(c, "the leading dimensions do not broadcast, got %s and %s", tensor_shape_text(a), tensor_shape_text(b));
+  if (a->ndim > 1) shape[leading++] = m;
+  if (b->ndim > 1) shape[leading++] = n;
+  return call_shape(c, leading, shape);
+}
+
+/* Where matrix i of the result's batch begins in t, whose leading dimensions are broadcast. */
+static long matrix_at(const Tensor *t, int ndim, const long *batch, long i, long size) {
+  long at = 0, step = size;
+  for (int d = 1; d <= ndim; d++) {
+    long place = i % batch[ndim - d];
+    i /= batch[ndim - d];
+    if (d > lead(t)) continue;
+    long extent = t->shape[lead(t) - d];
+    if (extent > 1) at += place * step;
+    step *= extent;
+  }
+  return at;
+}
+
+static bool matmul_forward(Call *c) {
+  Tensor *a = c->in[0], *b = c->in[1];
+  Product p = {.a = a->data, .b = b->data, .c = c->out->data};
+  sides(a, b, &p.m, &p.k, &p.n);
+  int leading = c->ndim - (a->ndim > 1) - (b->ndim > 1);
+  long batch = 1;
+  for (int i = 0; i < leading; i++) batch *= c->shape[i];
+  if (lead(b) == 0) { /* one b for all: the batch is more rows */
+    p.m *= batch, batch = 1;
+    multiply(p, batch);
+    return true;
+  }
+  long *at = memory_new((size_t)batch * 2 * sizeof *at + 1);
+  if (!at) return false;
+  for (long i = 0; i < batch; i++) {
+    at[i] = matrix_at(a, leading, c->shape, i, p.m * p.k);
+    at[batch + i] = matrix_at(b, leading, c->shape, i, p.k * p.n);
+  }
+  p.a_at = at;
+  p.b_at = at + batch;
+  multiply(p, batch);
+  memory_free(at);
+  return true;
+}
+
+static Tensor *as_matrix(Tensor *t, bool column) {
+  if (!t || t->ndim != 1) return t;
+  return tensor_reshape(t, 2, column ? (long[]){t->shape[0], 1} : (long[]){1, t->shape[0]});
+}
+
+/* da = g bT, db = aT g; what was broadcast is summed. */
+static void matmul_backward(Call *c, Tensor *g, Tensor **d) {
+  Tensor *a = as_matrix(c->in[0], false), *b = as_matrix(c->in[1], true);
+  if (c->in[0]->ndim == 1 || c->in[1]->ndim == 1) { /* give g back the side that a vector took away */
+    long shape[NN_DIMS], m, k, n;
+    int leading = c->ndim - (c->in[0]->ndim > 1) - (c->in[1]->ndim > 1);
+    sides(c->in[0], c->in[1], &m, &k, &n);
+    memcpy(shape, c->shape, sizeof shape);
+    shape[leading] = m, shape[leading + 1] = n;
+    g = tensor_reshape(g, leading + 2, shape);
+  }
+  if (c->want[0]) {
+    Tensor *da = tensor_matmul(g, tensor_transpose(b, -1, -2));
+    da = da ? tensor_sum_to(da, a->ndim, a->shape) : NULL;
+    d[0] = da ? tensor_reshape(da, c->in[0]->ndim, c->in[0]->shape) : NULL;
+  }
+  if (c->want[1]) {
+    Tensor *db = tensor_matmul(tensor_transpose(a, -1, -2), g);
+    db = db ? tensor_sum_to(db, b->ndim, b->shape) : NULL;
+    d[1] = db ? tensor_reshape(db, c->in[1]->ndim, c->in[1]->shape) : NULL;
+  }
+}
+
+static const Op matmul = {"matmul",
+                          "a, b",
+                          "Matrix product of a (...,m,k) and b (...,k,n); leading dimensions broadcast, vectors act as in NumPy.",
+                          "tensor.randn(2,3):matmul(tensor.randn(3,4))\n"
+                          "tensor.randn(5,2,3):matmul(tensor.randn(3,4))\n"
+                          "tensor.randn(2,1,2,3):matmul(tensor.randn(4,3,2))\n"
+                          "tensor.randn(3):matmul(tensor.randn(3,4))\n"
+                          "tensor.randn(2,3):matmul(tensor.randn(3))",
+                          matmul_shape,
+                          matmul_forward,
+                          matmul_backward,
+                          "a b"};
+
+Tensor *tensor_matmul(Tensor *a, Tensor *b) {
+  return op_call(&matmul, 2, (Tensor *[]){a, b}, NULL);
+}
+
+/* ---- linear: y = x weightT + bias ---- */
+
+static bool linear_shape(Call *c) {
+  Tensor *x = c->in[0], *w = c->in[1], *b = c->n > 2 ? c->in[2] : NULL;
+  if (w->ndim != 2) return call_fail(c, "weight must be (out,in), got %s", tensor_shape_text(w));
+  if (!x->ndim || x->shape[x->ndim - 1] != w->shape[1])
+    return call_fail(c, "the last dimension of x must be %ld, got %s", w->shape[1], tensor_shape_text(x));
+  if (b && (b->ndim != 1 || b->shape[0] != w->shape[0]))
+    return call_fail(c, "bias must be (%ld), got %s", w->shape[0], tensor_shape_text(b));
+  call_same(c);
+  c->shape[c->ndim - 1] = w->shape[0];
+  return true;
+}
+
+typedef struct AddBias {
+  real *y;
+  const real *bias;
+  long n;
+} AddBias;
+
+static void add_bias(void *job, long from, long to) {
+  const AddBias *a = job;
+  for (long row = from; row < to; row++)
+    for (long i = 0; i < a->n; i++) a->y[row * a->n + i] += a->bias[i];
+}
+
+static bool linear_forward(Call *c) {
+  Tensor *x = c->in[0], *w = c->in[1], *b = c->n > 2 ? c->in[2] : NULL;
+  long rows = w->shape[1] ? tensor_numel(x) / w->shape[1] : tensor_numel(c->out) / (w->shape[0] ? w->shape[0] : 1);
+  multiply(
+      (Product){.a = x->data, .b = w->data, .c = c->out->data, .m = rows, .k = w->shape[1], .n = w->shape[0], .b_transposed = true},
+      1);
+  if (b) workers_for(rows, ROWS, add_bias, &(AddBias){c->out->data, b->data, w->shape[0]});
+  return true;
+}
+
+/* dx = g weight, dweight = gT x, dbias = sum of g over the rows */
+static void linear_backward(Call *c, Tensor *g, Tensor **d) {
+  Tensor *x = c->in[0], *w = c->in[1];
+  if (c->want[0]) d[0] = tensor_matmul(g, w);
+  if (c->want[1]) {
+    Tensor *rows = tensor_reshape(g, 2, (long[]){-1, w->shape[0]}), *xs = tensor_reshape(x, 2, (long[]){-1, w->shape[1]});
+    d[1] = tensor_matmul(tensor_transpose(rows, 0, 1), xs);
+  }
+  if (c->n > 2 && c->want[2]) d[2] = tensor_sum_to(g, 1, &w->shape[0]);
+}
+
+static const Op linear = {"linear",
+                          "x, weight, bias?",
+                          "x (...,in) times the transpose of weight (out,in), plus bias (out).",
+                          "tensor.randn(2,3):linear(tensor.randn(4,3), tensor.randn(4))\n"
+                          "tensor.randn(2,2,3):linear(tensor.randn(4,3))",
+                          linear_shape,
+                          linear_forward,
+                          linear_backward,
+                          "x weight"};
+
+Tensor *tensor_linear(Tensor *x, Tensor *weight, Tensor *bias) {
+  return op_call(&linear, 3, (Tensor *[]){x, weight, bias}, NULL);
+}
+
+const Op *const ops_matmul[] = {&matmul, &linear, NULL};

@@ -1,0 +1,76 @@
+/* How an op is written: what its shape, forward and backward functions are given. See ops/matmul.c for an example. */
+#ifndef GANDER_ROW_H
+#define GANDER_ROW_H
+
+#include "nn.h"
+
+enum { CALL_EXTRAS = 3 };
+
+struct Call {
+  const Op *op;
+  int n;              /* tensors given; a missing optional one is NULL */
+  Tensor *const *in;  /* in backward only those named by op->needs have data, all have shapes */
+  const Param *param; /* the other arguments in order */
+  int ndim;           /* set by shape(): the result's */
+  long shape[NN_DIMS];
+  bool view; /* set by shape(): the result shares in[0]'s memory from offset on; forward is not called */
+  long offset;
+  Tensor *out;                /* forward fills it; backward has it when needs says "out" */
+  Tensor *extra[CALL_EXTRAS]; /* forward may leave tensors here (tensor_new, owned) for backward to use */
+  const bool *want;           /* backward: which of in[] need a gradient */
+};
+
+/* Sets the error "name(arguments): message" and returns false. */
+bool call_fail(Call *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool call_shape(Call *c, int ndim, const long *shape); /* sets the result's shape; true */
+bool call_same(Call *c);                               /* a shape function: as the first argument */
+bool call_broadcast(Call *c);                          /* a shape function: all tensors broadcast together */
+bool broadcast_shapes(int an, const long *a, int bn, const long *b, int *n, long *shape);
+bool call_check_dims(Call *c, int param, int ndim); /* is the list of dimensions inside ndim, without repeats? */
+
+extern const Op *const ops_make[],
+    *const ops_elementwise[], *const ops_reduce[], *const ops_softmax[], *const ops_shape[], *const ops_index[],
+                                                                                                 *const ops_matmul[],
+                                                                                                     *const ops_conv[],
+                                                                                                         *const ops_pool[],
+                                                                                                             *const ops_norm[];
+
+/* Graph (grad.c): a node is made by op_call when a gradient may be asked for. */
+struct Node {
+  int refs;
+  const Op *op;       /* NULL for a leaf */
+  uint64_t order;     /* grows with time, so parents have smaller ones */
+  bool requires_grad; /* of a leaf */
+  bool spent;         /* its graph was freed by a backward pass */
+  Tensor *grad;       /* of a leaf: accumulated */
+  Tensor *pending;    /* scratch of a backward pass */
+  int mark;           /* scratch of a backward pass */
+  int n, params;
+  Tensor **in; /* with data where op->needs says so, else shapes only */
+  unsigned *version;
+  Param *param;
+  Tensor *extra[CALL_EXTRAS];
+  Tensor *out; /* without node (no cycle); NULL unless needed. A shape-only tensor otherwise */
+};
+
+bool node_record(Call *c, Tensor *out); /* out becomes the result of the call in the graph */
+Node *node_keep(Node *node);
+void node_drop(Node *node);
+Tensor *tensor_own(Tensor *t);                    /* puts a new tensor into the open scope: the scope owns it from now on */
+Tensor *tensor_shell(const Tensor *t, bool data); /* a new reference to the same shape and node, with or without the memory */
+
+/* Storage (storage.c). */
+struct Storage {
+  int refs;
+  unsigned version;
+  size_t bytes; /* as asked for */
+  int size_class;
+  void *data;
+};
+Storage *storage_new(size_t bytes);
+Storage *storage_keep(Storage *s);
+void storage_drop(Storage *s);
+
+void gradcheck_call(Call *c, Tensor *const *in);
+
+#endif

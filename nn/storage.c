@@ -1,0 +1,171 @@
+/* Memory: reference-counted blocks from a cache of size classes.
+ *
+ * A class is one of four steps between powers of two, so a block is at most a quarter larger than
+ * asked. Blocks that are dropped wait in their class's list, already mapped: a training step that
+ * has run once asks the system for nothing. Blocks of 2 MB and more are aligned to it and offered
+ * to the kernel as huge pages, since page faults otherwise cost more than the arithmetic. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "row.h"
+
+enum { CLASSES = 160, SMALLEST = 64, HUGE_PAGE = 2 << 20 };
+
+typedef struct Idle {
+  struct Idle *next;
+} Idle;
+
+static Idle *idle[CLASSES];
+static MemoryUse use;
+static long fail_after = -1;
+static void (*collect)(void *);
+static void *collect_data;
+
+/* Class 4e+q holds blocks of SMALLEST * 2^e * (1 + q/4) bytes. */
+static size_t class_bytes(int class) {
+  size_t unit = (size_t)SMALLEST << (class / 4);
+  return unit + unit / 4 * (size_t)(class % 4);
+}
+
+static int class_of(size_t bytes) {
+  int class = 0;
+  while (class < CLASSES - 1 && class_bytes(class) < bytes) class += 4;
+  class = class < 4 ? class : class - 3;
+  while (class < CLASSES - 1 && class_bytes(class) < bytes) class ++;
+  return class;
+}
+
+static size_t read_number(const char *path) {
+  unsigned long long n = 0;
+  FILE *f = fopen(path, "r");
+  if (!f) return 0;
+  if (fscanf(f, "%llu", &n) != 1) n = 0; /* "max": no limit */
+  fclose(f);
+  return (size_t)n;
+}
+
+/* What the machine has, or what its container may use, less a tenth for everything else. */
+static size_t machine_memory(void) {
+  size_t have = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+  const char *limits[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+  for (int i = 0; i < 2; i++) {
+    size_t limit = read_number(limits[i]);
+    if (limit && limit < have) have = limit;
+  }
+  return have - have / 10;
+}
+
+void memory_limit(size_t bytes) {
+  use.limit = bytes ? bytes : machine_memory();
+}
+
+MemoryUse memory_use(void) {
+  if (!use.limit) memory_limit(0);
+  return use;
+}
+
+void memory_on_full(void (*function)(void *), void *data) {
+  collect = function;
+  collect_data = data;
+}
+
+void memory_fail_after(long allocations) {
+  fail_after = allocations;
+}
+
+static bool injected_failure(void) {
+  return fail_after > 0 && --fail_after == 0;
+}
+
+void memory_drop_cache(void) {
+  for (int class = 0; class < CLASSES; class ++)
+    while (idle[class]) {
+      Idle *block = idle[class];
+      idle[class] = block->next;
+      free(block);
+    }
+  use.cached = 0;
+}
+
+static void *block_from_system(int class) {
+  size_t bytes = class_bytes(class);
+  if (use.live + bytes > use.limit) return NULL;
+  if (use.live + use.cached + bytes > use.limit) memory_drop_cache();
+  bool huge = bytes >= HUGE_PAGE;
+  size_t unit = huge ? HUGE_PAGE : SMALLEST;
+  void *block = aligned_alloc(unit, (bytes + unit - 1) / unit * unit);
+#ifdef MADV_HUGEPAGE
+  if (block && huge) madvise(block, bytes, MADV_HUGEPAGE);
+#endif
+  if (block) use.fresh++;
+  return block;
+}
+
+static void *block_take(int class) {
+  Idle *block = idle[class];
+  if (!block) return block_from_system(class);
+  idle[class] = block->next;
+  use.cached -= class_bytes(class);
+  return block;
+}
+
+static void *block_new(int class) {
+  if (!use.limit) memory_limit(0);
+  void *block = injected_failure() ? NULL : block_take(class);
+  if (!block) { /* the road on failure: give back what is idle, let the language collect, try once more */
+    memory_drop_cache();
+    if (collect) collect(collect_data);
+    if (fail_after != 0) block = block_take(class);
+  }
+  return block;
+}
+
+static void say_full(size_t bytes) {
+  nn_fail("out of memory: %.1f MB asked for, %.1f MB of %.1f MB in use", bytes / 1e6, use.live / 1e6, use.limit / 1e6);
+}
+
+Storage *storage_new(size_t bytes) {
+  Storage *s = memory_new(sizeof *s);
+  if (!s) return NULL;
+  s->refs = 1;
+  s->bytes = bytes;
+  s->size_class = class_of(bytes);
+  s->data = class_bytes(s->size_class) < bytes ? NULL : block_new(s->size_class);
+  if (!s->data) {
+    memory_free(s);
+    say_full(bytes);
+    return NULL;
+  }
+  use.live += class_bytes(s->size_class);
+  if (use.live > use.peak) use.peak = use.live;
+  return s;
+}
+
+Storage *storage_keep(Storage *s) {
+  if (s) s->refs++;
+  return s;
+}
+
+void storage_drop(Storage *s) {
+  if (!s || --s->refs) return;
+  Idle *block = s->data;
+  size_t bytes = class_bytes(s->size_class);
+  block->next = idle[s->size_class];
+  idle[s->size_class] = block;
+  use.live -= bytes;
+  use.cached += bytes;
+  memory_free(s);
+}
+
+void *memory_new(size_t bytes) {
+  void *p = injected_failure() ? NULL : calloc(1, bytes ? bytes : 1);
+  if (!p) say_full(bytes);
+  return p;
+}
+
+void memory_free(void *p) {
+  free(p);
+}

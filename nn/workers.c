@@ -1,0 +1,128 @@
+/* Workers: threads that share the pieces of a loop. They spin briefly for the next loop, since a training step has
+ * hundreds of them, then sleep. Pieces are handed out one by one, so a thread that is held up delays only its own. */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#endif
+
+#include "nn.h"
+
+void openblas_set_num_threads(int n);
+
+enum { MOST = 64, SPIN = 4000, NICE = 10 };
+
+typedef struct Loop {
+  void (*body)(void *, long, long);
+  void *job;
+  long n, grain;
+} Loop;
+
+static Loop loop;
+static atomic_long next_piece;
+static atomic_uint round_number; /* of the loop being run; a change of it starts the workers */
+static atomic_int busy;          /* workers that have not finished the round */
+static atomic_int asleep;
+static atomic_bool ending;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
+static pthread_t thread[MOST];
+static int threads;               /* with the caller's; 0 before the first use */
+static _Thread_local bool inside; /* a loop within a loop runs on the thread that met it */
+
+static void relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#endif
+}
+
+static void run_pieces(void) {
+  inside = true;
+  for (;;) {
+    long from = atomic_fetch_add(&next_piece, 1) * loop.grain;
+    if (from >= loop.n) break;
+    long to = from + loop.grain < loop.n ? from + loop.grain : loop.n;
+    loop.body(loop.job, from, to);
+  }
+  inside = false;
+}
+
+static void wait_for_round(unsigned seen) {
+  for (int i = 0; i < SPIN; i++) {
+    if (atomic_load_explicit(&round_number, memory_order_acquire) != seen) return;
+    relax();
+  }
+  pthread_mutex_lock(&lock);
+  atomic_fetch_add(&asleep, 1);
+  while (atomic_load(&round_number) == seen) pthread_cond_wait(&wake, &lock);
+  atomic_fetch_sub(&asleep, 1);
+  pthread_mutex_unlock(&lock);
+}
+
+static void *worker(void *start) {
+  unsigned seen = (unsigned)(uintptr_t)start;
+#ifdef __linux__
+  setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE); /* the window and the prompt come first */
+#endif
+  for (;;) {
+    wait_for_round(seen);
+    seen = atomic_load(&round_number);
+    if (atomic_load(&ending)) return NULL;
+    run_pieces();
+    atomic_fetch_sub_explicit(&busy, 1, memory_order_release);
+  }
+}
+
+static void start_round(void) {
+  atomic_store(&busy, threads - 1);
+  atomic_store(&next_piece, 0);
+  atomic_fetch_add(&round_number, 1);
+  if (!atomic_load(&asleep)) return;
+  pthread_mutex_lock(&lock);
+  pthread_cond_broadcast(&wake);
+  pthread_mutex_unlock(&lock);
+}
+
+static void stop_all(void) {
+  if (threads < 2) return;
+  atomic_store(&ending, true);
+  start_round();
+  for (int i = 1; i < threads; i++) pthread_join(thread[i], NULL);
+  atomic_store(&ending, false);
+}
+
+void workers_set(int n) {
+  stop_all();
+  openblas_set_num_threads(1);
+  int most = n < 1 ? 1 : n > MOST ? MOST : n;
+  unsigned seen = atomic_load(&round_number);
+  for (threads = 1; threads < most; threads++)
+    if (pthread_create(&thread[threads], NULL, worker, (void *)(uintptr_t)seen)) break; /* fewer threads do the same work */
+}
+
+int workers_count(void) {
+  if (!threads) {
+    const char *wish = getenv("GANDER_THREADS");
+    workers_set(wish && atoi(wish) > 0 ? atoi(wish) : (int)sysconf(_SC_NPROCESSORS_ONLN));
+  }
+  return threads;
+}
+
+void workers_for(long n, long grain, void (*body)(void *, long, long), void *job) {
+  if (n <= 0) return;
+  if (inside || n <= grain || workers_count() == 1) {
+    for (long from = 0; from < n; from += grain) body(job, from, from + grain < n ? from + grain : n);
+    return;
+  }
+  loop = (Loop){body, job, n, grain};
+  start_round();
+  run_pieces();
+  for (long spins = 0; atomic_load_explicit(&busy, memory_order_acquire); spins++) {
+    relax();
+    if (spins > SPIN) sched_yield();
+  }
+}

@@ -1,0 +1,14 @@
+/* The Lua files of stdlib/, embedded in the program. */
+#ifndef GANDER_STDLIB_H
+#define GANDER_STDLIB_H
+
+#include <stddef.h>
+
+typedef struct StdlibFile {
+  const char *name, *text;
+  size_t size;
+} StdlibFile;
+
+extern const StdlibFile stdlib_files[]; /* ends with a NULL name */
+
+#endif
