@@ -28,7 +28,7 @@ NN_OBJ   = $(NN_SRC:%.c=$(BUILD)/%.o)
 VM_OBJ   = $(VM_SRC:%.c=$(BUILD)/%.o) $(BUILD)/stdlib.o
 PROGRAM  = $(BUILD)/gander
 
-.PHONY: all deps missing run test check-all install uninstall clean format help double
+.PHONY: all tests test-gradients deps missing run test check-all install uninstall clean format help double
 all: $(PROGRAM) gander
 
 $(BUILD)/libgander.a: $(NN_OBJ)
@@ -68,6 +68,24 @@ $(BUILD)/stdlib.o: $(BUILD)/stdlib.c
 # the same program with double for float, in which derivatives are checked
 double:
 	@$(MAKE) --no-print-directory BUILD=build/double EXTRA=-DNN_DOUBLE build/double/gander
+
+# every *_test.c is a program of its own; the double build checks derivatives
+C_TESTS  = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/nn/*_test.c))
+LUA_TESTS = $(filter-out tests/check.lua tests/gradients.lua,$(wildcard tests/*.lua))
+PY_TESTS = $(wildcard tests/*_test.py)
+
+$(BUILD)/tests/%: tests/%.c $(BUILD)/libgander.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -Inn $(NN_CFLAGS) $< $(BUILD)/libgander.a -o $@ $(shell pkg-config --libs $(NN_PC)) -lm -pthread
+
+tests: all $(C_TESTS)
+	@tests/run $(BUILD) $(C_TESTS) $(LUA_TESTS) $(PY_TESTS)
+
+test-gradients: double
+	@tests/run build/double tests/gradients.lua
+
+test: all double $(C_TESTS)
+	@tests/run $(BUILD) $(C_TESTS) $(LUA_TESTS) $(PY_TESTS) tests/gradients.sh
 
 clean:
 	rm -rf build gander
