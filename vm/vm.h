@@ -78,12 +78,17 @@ void engine_pause(bool pause); /* all background and foreground training; space 
 bool engine_paused(void);
 /* One step and what belongs to it: views are told, errors go to the caller. Foreground and background both call this. */
 bool engine_step(lua_State *L, Trainer *t);
-void engine_quit(int status);                                                   /* end the program; from any thread */
+void engine_quit(int status);   /* end the program; from any thread */
+bool engine_ended(int *status); /* the engine's thread is done (it calls window_wake() then): window_main returns this status */
+long engine_until(const Trainer *t); /* the step at which its run or start ends; -1: none, or it does not run */
 void engine_say(const char *format, ...) __attribute__((format(printf, 1, 2))); /* a line above the prompt, from any thread */
 void engine_progress(const char *text); /* the one progress line of the terminal; "" removes it */
 
 /* ---- window and headless views (view.c, window.c) ---- */
 
+typedef struct View View; /* what a window shows; the object of KIND_WINDOW */
+View *view_keep(View *v); /* engine only, for the boxes of value.c */
+void view_drop(View *v);
 int window_main(void);             /* the main thread's loop: sleeps until a window is wanted; returns the exit status */
 void window_wake(void);            /* something to do for the main thread */
 void views_after_step(Trainer *t); /* engine: publish what the views of t need, rarely and cheaply */
