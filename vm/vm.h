@@ -62,7 +62,7 @@ typedef struct Arguments {
 void bind_arguments(lua_State *L, int first, const char *who, const Signature *s, Arguments *out);
 
 extern const Function functions_base[], functions_tensor[], functions_module[], functions_train[], functions_data[],
-    functions_image[], functions_window[], functions_engine[];
+    functions_image[], functions_window[], functions_engine[], functions_gradcheck[];
 
 /* ---- engine (engine.c) ---- */
 
