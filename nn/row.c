@@ -9,48 +9,51 @@ static const Op *const *const tables[] = {ops_make,  ops_elementwise, ops_reduce
                                           ops_index, ops_matmul,      ops_conv,   ops_pool,    ops_norm};
 enum { TABLES = sizeof tables / sizeof *tables, MOST_OPS = 256 };
 
-typedef struct Entry {
-  const Op *op;
-  Signature *signature; /* parsed when first asked for */
-} Entry;
+static const Op *listed[MOST_OPS];
+static int ops;
 
-static Entry entry[MOST_OPS];
-static int entries;
+/* Signatures by the row's address: a call of an op looks its own up, so it must take no time. */
+typedef struct Slot {
+  const Op *op;
+  Signature *signature;
+} Slot;
+
+static Slot slot[2 * MOST_OPS];
 
 static void gather(void) {
-  if (entries) return;
+  if (ops) return;
   for (int i = 0; i < TABLES; i++)
-    for (const Op *const *op = tables[i]; *op && entries < MOST_OPS; op++) entry[entries++].op = *op;
+    for (const Op *const *op = tables[i]; *op && ops < MOST_OPS; op++) listed[ops++] = *op;
 }
 
 int ops_count(void) {
   gather();
-  return entries;
+  return ops;
 }
 
 const Op *ops_at(int i) {
   gather();
-  return entry[i].op;
+  return listed[i];
 }
 
 const Op *ops_find(const char *name) {
   gather();
-  for (int i = 0; i < entries; i++)
-    if (!strcmp(entry[i].op->name, name)) return entry[i].op;
+  for (int i = 0; i < ops; i++)
+    if (!strcmp(listed[i]->name, name)) return listed[i];
   return NULL;
 }
 
 const Signature *op_signature(const Op *op) {
-  gather();
-  for (int i = 0; i < entries; i++) {
-    if (entry[i].op != op) continue;
-    if (!entry[i].signature) {
-      entry[i].signature = memory_new(sizeof(Signature));
-      if (!entry[i].signature || !signature_parse(op->args, entry[i].signature)) return NULL;
-    }
-    return entry[i].signature;
+  size_t at = (size_t)((uintptr_t)op / sizeof(Op)) % (2 * MOST_OPS);
+  while (slot[at].op && slot[at].op != op) at = (at + 1) % (2 * MOST_OPS);
+  if (slot[at].op) return slot[at].signature;
+  Signature *signature = memory_new(sizeof *signature);
+  if (!signature || !signature_parse(op->args, signature)) {
+    memory_free(signature);
+    return NULL;
   }
-  return NULL;
+  slot[at] = (Slot){op, signature};
+  return signature;
 }
 
 /* ---- for shape functions ---- */
