@@ -1,0 +1,190 @@
+/* Storage, scopes, random numbers, workers, signatures and the rules of the graph. */
+#include "test.h"
+
+#include <stdlib.h>
+
+static void cache_serves_what_was_dropped(void) {
+  memory_drop_cache();
+  size_t live = memory_use().live;
+  for (int i = 0; i < 100; i++) {
+    size_t scope = scope_enter();
+    Tensor *x = tensor_zeros(2, (long[]){300, 1000});
+    CHECK(x != NULL);
+    scope_leave(scope, NULL);
+  }
+  unsigned long fresh = memory_use().fresh;
+  size_t scope = scope_enter();
+  tensor_zeros(2, (long[]){1000, 300});
+  CHECK(memory_use().live > live);
+  scope_leave(scope, NULL);
+  CHECK(memory_use().fresh == fresh);
+  CHECK(memory_use().live == live);
+  CHECK(memory_use().cached > 0);
+  memory_drop_cache();
+  CHECK(memory_use().cached == 0);
+}
+
+static int collected;
+
+static void collect(void *data) {
+  (void)data;
+  collected++;
+}
+
+static void running_out_is_an_error_that_passes(void) {
+  memory_on_full(collect, NULL);
+  CHECK(tensor_zeros(2, (long[]){1L << 30, 1L << 14}) == NULL);
+  CHECK(collected == 1);
+  CHECK_ERROR("out of memory: 70368744.2 MB asked for");
+  CHECK(tensor_zeros(1, (long[]){-1}) == NULL);
+  CHECK_ERROR("negative");
+  CHECK(tensor_zeros(3, (long[]){1L << 40, 1L << 40, 1L << 40}) == NULL);
+  CHECK_ERROR("out of memory");
+  memory_limit(1 << 20);
+  CHECK(tensor_zeros(1, (long[]){1 << 20}) == NULL);
+  CHECK_ERROR("of 1.0 MB in use");
+  memory_limit(0);
+  memory_on_full(NULL, NULL);
+  CHECK(tensor_zeros(1, (long[]){1 << 20}) != NULL);
+}
+
+/* A failure at any allocation of an expression leaves nothing behind. */
+static void every_allocation_may_fail(void) {
+  size_t live = memory_use().live;
+  long failures = 0;
+  for (long at = 1; at < 1000; at++) {
+    size_t scope = scope_enter();
+    memory_fail_after(at);
+    Tensor *w = tensor_ones(2, (long[]){3, 3});
+    if (w) tensor_set_requires_grad(w, true);
+    Tensor *y = tensor_mean(tensor_square(tensor_matmul(w, w)), 0, NULL, false);
+    if (y) tensor_backward(y, NULL, 0, NULL, 0);
+    memory_fail_after(-1);
+    bool failed = nn_failed();
+    nn_clear_error();
+    scope_leave(scope, NULL);
+    if (!failed) break;
+    failures++;
+  }
+  CHECK(failures > 10);
+  CHECK(memory_use().live == live);
+}
+
+/* Known answer of Philox 4x32-10 for counter 0 and key 0: 6627e8d5 e169c58d bc57ac4c 9b00dbd8. */
+static void random_is_philox(void) {
+  real x[4], y[3000], z[3000];
+  const uint32_t words[] = {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8};
+  random_seed(0);
+  random_uniform(x, 4);
+  for (int i = 0; i < 4; i++) CHECK(x[i] == (real)((words[i] >> 8) / 16777216.0));
+  CHECK(random_current()->position == 1);
+  random_seed(5);
+  workers_set(1);
+  random_normal(y, 3000);
+  random_seed(5);
+  workers_set(3);
+  random_normal(z, 3000);
+  CHECK(!memcmp(y, z, sizeof y));
+  double mean = 0, square = 0;
+  for (int i = 0; i < 3000; i++) mean += y[i] / 3000, square += y[i] * y[i] / 3000;
+  CHECK_NEAR(mean, 0, 0.06);
+  CHECK_NEAR(square, 1, 0.1);
+  long order[100], seen = 0;
+  for (long i = 0; i < 100; i++) order[i] = i;
+  random_shuffle(order, 100);
+  for (long i = 0; i < 100; i++) seen += order[i];
+  CHECK(seen == 4950 && (order[0] != 0 || order[1] != 1));
+}
+
+static void count_pieces(void *job, long from, long to) {
+  for (long i = from; i < to; i++) ((int *)job)[i]++;
+}
+
+static void workers_do_each_piece_once(void) {
+  static int done[10001];
+  for (int threads = 1; threads <= 4; threads++) {
+    workers_set(threads);
+    for (int round = 0; round < 200; round++) workers_for(10001, 7, count_pieces, done);
+  }
+  int wrong = 0;
+  for (int i = 0; i < 10001; i++) wrong += done[i] != 800;
+  CHECK(wrong == 0);
+}
+
+static void signatures_are_read(void) {
+  Signature s;
+  CHECK(signature_parse("x, weight, bias?, stride:pair=2, dim:dim=-1, keepdim:boolean=true, mode:nearest|bilinear=bilinear", &s));
+  CHECK(s.count == 7 && s.tensors == 3 && s.params == 4);
+  CHECK(!s.arg[0].optional && s.arg[2].optional && s.arg[3].fallback.list[1] == 2);
+  CHECK(s.arg[4].fallback.number == -1 && s.arg[5].fallback.number == 1 && s.arg[6].fallback.number == 1);
+  CHECK(choice_find(&s.arg[6], "nearest") == 0 && choice_find(&s.arg[6], "near") == -1);
+  CHECK(!signature_parse("x:thing", &s));
+  CHECK_ERROR("unknown kind thing");
+}
+
+static void the_graph_says_what_is_wrong(void) {
+  Tensor *w = tensor_ones(1, (long[]){3});
+  CHECK(!tensor_backward(w, NULL, 0, NULL, 0));
+  CHECK_ERROR("does not depend on anything that requires a gradient");
+  tensor_set_requires_grad(w, true);
+  Tensor *y = tensor_mul(w, w);
+  CHECK(!tensor_backward(y, NULL, 0, NULL, 0));
+  CHECK_ERROR("got shape (3)");
+  Tensor *total = tensor_sum(y, 0, NULL, false);
+  CHECK(tensor_backward(total, NULL, 0, NULL, 0));
+  CHECK(tensor_grad(w)->data[0] == 2);
+  CHECK(!tensor_backward(total, NULL, 0, NULL, 0));
+  CHECK_ERROR("freed by an earlier backward");
+  CHECK(!tensor_fill(w, 1));
+  CHECK_ERROR("requires a gradient");
+  total = tensor_sum(tensor_mul(w, w), 0, NULL, false);
+  bool was = grad_enable(false);
+  CHECK(tensor_fill(w, 3));
+  grad_enable(was);
+  CHECK(!tensor_backward(total, NULL, 0, NULL, 0));
+  CHECK_ERROR("written to in place");
+  total = tensor_sum(tensor_mul(w, w), 0, NULL, false);
+  CHECK(tensor_backward(total, NULL, 0, NULL, 0));
+  CHECK(tensor_grad(w)->data[0] == 2 + 6);
+}
+
+/* Only what leads to the inputs asked for is computed, and .grad of the rest stays empty. */
+static void gradients_go_only_where_asked(void) {
+  Tensor *a = tensor_full(2, 0, NULL), *b = tensor_full(3, 0, NULL), *grad;
+  tensor_set_requires_grad(a, true);
+  tensor_set_requires_grad(b, true);
+  CHECK(tensor_backward(tensor_mul(a, b), NULL, 1, &a, 0));
+  CHECK(tensor_item(tensor_grad(a)) == 3 && tensor_grad(b) == NULL);
+  Tensor *cube = tensor_mul(a, tensor_square(a));
+  CHECK(tensor_gradients(cube, NULL, 1, &a, GRAD_CREATE_GRAPH, &grad));
+  CHECK_NEAR(tensor_item(grad), 12, 1e-5);
+  CHECK(tensor_gradients(grad, NULL, 1, &a, 0, &grad));
+  CHECK_NEAR(tensor_item(grad), 12, 1e-5);
+  CHECK(tensor_item(tensor_grad(a)) == 3);
+}
+
+static void long_graphs_end_without_recursion(void) {
+  size_t live = memory_use().live, scope = scope_enter();
+  Tensor *x = tensor_full(1, 0, NULL);
+  tensor_set_requires_grad(x, true);
+  Tensor *y = tensor_shift(x, 0);
+  for (int i = 0; i < 200000; i++) {
+    size_t inner = scope_enter();
+    y = scope_leave(inner, tensor_shift(y, 0));
+  }
+  scope_leave(scope, NULL);
+  CHECK(memory_use().live == live);
+}
+
+int main(void) {
+  cache_serves_what_was_dropped();
+  running_out_is_an_error_that_passes();
+  every_allocation_may_fail();
+  random_is_philox();
+  workers_do_each_piece_once();
+  signatures_are_read();
+  the_graph_says_what_is_wrong();
+  gradients_go_only_where_asked();
+  long_graphs_end_without_recursion();
+  return test_done();
+}
