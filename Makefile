@@ -28,7 +28,7 @@ NN_OBJ   = $(NN_SRC:%.c=$(BUILD)/%.o)
 VM_OBJ   = $(VM_SRC:%.c=$(BUILD)/%.o) $(BUILD)/stdlib.o
 PROGRAM  = $(BUILD)/gander
 
-.PHONY: all tests test-gradients deps missing run test check-all install uninstall clean format help double
+.PHONY: all tests deps missing run test check-all install uninstall clean format help double
 all: $(PROGRAM) gander
 
 $(BUILD)/libgander.a: $(NN_OBJ)
@@ -78,14 +78,18 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libgander.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -Inn $(NN_CFLAGS) $< $(BUILD)/libgander.a -o $@ $(shell pkg-config --libs $(NN_PC)) -lm -pthread
 
+# runs the tests on whatever BUILD names
 tests: all $(C_TESTS)
-	@tests/run $(BUILD) $(C_TESTS) $(LUA_TESTS) $(PY_TESTS)
+	@tests/run $(BUILD) $(C_TESTS) $(LUA_TESTS) $(PY_TESTS) $(EXTRA_TESTS)
 
-test-gradients: double
-	@tests/run build/double tests/gradients.lua
+test: double
+	@$(MAKE) --no-print-directory tests EXTRA_TESTS=tests/gradients.sh
 
-test: all double $(C_TESTS)
-	@tests/run $(BUILD) $(C_TESTS) $(LUA_TESTS) $(PY_TESTS) tests/gradients.sh
+# the tests again under sanitizers and valgrind: slow
+check-all: test
+	@$(MAKE) --no-print-directory tests BUILD=build/asan OPT='-O1 -g' EXTRA='-fsanitize=address,undefined -fno-omit-frame-pointer'
+	@$(MAKE) --no-print-directory tests BUILD=build/tsan OPT='-O1 -g' EXTRA='-fsanitize=thread'
+	@tests/valgrind $(BUILD) $(C_TESTS)
 
 clean:
 	rm -rf build gander
