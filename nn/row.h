@@ -28,12 +28,20 @@ bool call_broadcast(Call *c);                          /* a shape function: all 
 bool broadcast_shapes(int an, const long *a, int bn, const long *b, int *n, long *shape);
 bool call_check_dims(Call *c, int param, int ndim); /* is the list of dimensions inside ndim, without repeats? */
 
-extern const Op *const ops_make[],
-    *const ops_elementwise[], *const ops_reduce[], *const ops_softmax[], *const ops_shape[], *const ops_index[],
-                                                                                                 *const ops_matmul[],
-                                                                                                     *const ops_conv[],
-                                                                                                         *const ops_pool[],
-                                                                                                             *const ops_norm[];
+/* The tables of ops, each at the end of its file in ops/, each ending with NULL. */
+extern const Op *const ops_make[];
+extern const Op *const ops_elementwise[];
+extern const Op *const ops_activation[];
+extern const Op *const ops_arithmetic[];
+extern const Op *const ops_compare[];
+extern const Op *const ops_reduce[];
+extern const Op *const ops_softmax[];
+extern const Op *const ops_shape[];
+extern const Op *const ops_index[];
+extern const Op *const ops_matmul[];
+extern const Op *const ops_conv[];
+extern const Op *const ops_pool[];
+extern const Op *const ops_norm[];
 
 /* Graph (grad.c): a node is made by op_call when a gradient may be asked for. */
 struct Node {

@@ -1,0 +1,136 @@
+/* Functions of two and three elements. */
+#include <tgmath.h>
+
+#include "each_loop.h"
+
+static inline real add(real a, real b) {
+  return a + b;
+}
+void each_add(const Run *r) {
+  each2(r, add);
+}
+
+static inline real sub(real a, real b) {
+  return a - b;
+}
+void each_sub(const Run *r) {
+  each2(r, sub);
+}
+
+static inline real mul(real a, real b) {
+  return a * b;
+}
+void each_mul(const Run *r) {
+  each2(r, mul);
+}
+
+static inline real divide(real a, real b) {
+  return a / b;
+}
+void each_div(const Run *r) {
+  each2(r, divide);
+}
+
+static inline real power(real a, real b) {
+  return pow(a, b);
+}
+static inline real itself(real x) {
+  return x;
+}
+static inline real square(real x) {
+  return x * x;
+}
+static inline real cube(real x) {
+  return x * x * x;
+}
+static inline real root(real x) {
+  return sqrt(x);
+}
+static inline real inverse(real x) {
+  return 1 / x;
+}
+
+/* An exponent that is one number for all is mostly one of these. */
+void each_pow(const Run *r) {
+  const real b = *r->x[1];
+  if (r->step[1] || !r->step[0])
+    each2(r, power);
+  else if (b == 1)
+    each1(r, itself);
+  else if (b == 2)
+    each1(r, square);
+  else if (b == 3)
+    each1(r, cube);
+  else if (b == (real)0.5)
+    each1(r, root);
+  else if (b == -1)
+    each1(r, inverse);
+  else
+    each2(r, power);
+}
+
+static inline real maximum(real a, real b) {
+  return a > b || a != a ? a : b;
+}
+void each_maximum(const Run *r) {
+  each2(r, maximum);
+}
+
+static inline real minimum(real a, real b) {
+  return a < b || a != a ? a : b;
+}
+void each_minimum(const Run *r) {
+  each2(r, minimum);
+}
+
+static inline real eq(real a, real b) {
+  return a == b;
+}
+void each_eq(const Run *r) {
+  each2(r, eq);
+}
+
+static inline real ne(real a, real b) {
+  return a != b;
+}
+void each_ne(const Run *r) {
+  each2(r, ne);
+}
+
+static inline real lt(real a, real b) {
+  return a < b;
+}
+void each_lt(const Run *r) {
+  each2(r, lt);
+}
+
+static inline real le(real a, real b) {
+  return a <= b;
+}
+void each_le(const Run *r) {
+  each2(r, le);
+}
+
+static inline real gt(real a, real b) {
+  return a > b;
+}
+void each_gt(const Run *r) {
+  each2(r, gt);
+}
+
+static inline real ge(real a, real b) {
+  return a >= b;
+}
+void each_ge(const Run *r) {
+  each2(r, ge);
+}
+
+void each_where(const Run *r) {
+  real *restrict y = r->y;
+  const real *condition = r->x[0], *a = r->x[1], *b = r->x[2];
+  const long sc = r->step[0], sa = r->step[1], sb = r->step[2];
+  if (sc && sa && sb)
+    for (long i = 0; i < r->n; i++) y[i] = condition[i] != 0 ? a[i] : b[i];
+  else
+    for (long i = 0; i < r->n; i++) y[i] = condition[i * sc] != 0 ? a[i * sa] : b[i * sb];
+}
