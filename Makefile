@@ -71,7 +71,7 @@ double:
 
 # every *_test.c is a program of its own; the double build checks derivatives
 C_TESTS  = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/nn/*_test.c))
-LUA_TESTS = $(filter-out tests/check.lua tests/gradients.lua,$(wildcard tests/*.lua))
+LUA_TESTS = $(filter-out tests/check.lua tests/networks.lua tests/gradients.lua,$(wildcard tests/*.lua))
 PY_TESTS = $(wildcard tests/*_test.py)
 
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libgander.a

@@ -1,0 +1,47 @@
+-- Memory is flat: over temporary tensors, over steps of training; a warm step asks the system for nothing.
+local check = dofile("tests/check.lua")
+local networks = dofile("tests/networks.lua")
+
+local function settle()
+  collectgarbage()
+  collectgarbage()
+  return memory()
+end
+
+check.run("temporary tensors", function()
+  local before = settle()
+  local highest = 0
+  for i = 1, 100000 do
+    local x = tensor.rand(4, 4) + i
+    if i % 1000 == 0 then highest = math.max(highest, memory().live) end
+  end
+  check.that(highest - before.live < 32e6, ("small ones stay below 32 MB, got %.1f"):format((highest - before.live) / 1e6))
+  check.that(settle().live - before.live < 1e5, "and are all given back")
+  for i = 1, 3000 do
+    local x = tensor.zeros(512, 512)
+    highest = math.max(highest, memory().live)
+  end
+  check.that(highest - before.live < 64e6, ("big ones stay below 64 MB, got %.1f"):format((highest - before.live) / 1e6))
+end)
+
+check.run("training", function()
+  local t = networks.gan(8, 16)
+  for _ = 1, 60 do t:step() end
+  local before = settle()
+  for _ = 1, 60 do t:step() end
+  local after = settle()
+  check.that(after.live <= before.live + 1e5, ("live memory grew by %d bytes"):format(after.live - before.live))
+  check.equal(after.fresh, before.fresh, "fresh blocks in warm steps")
+end)
+
+check.run("errors leak nothing", function()
+  local before = settle().live
+  for _ = 1, 1000 do
+    pcall(function() return tensor.rand(100, 100):matmul(tensor.rand(50, 2)) end)
+    pcall(function() return nn.Linear(10, 100)(tensor.rand(2, 3)) end)
+    pcall(function() return tensor {{1, 2}, {3}} end)
+  end
+  check.that(settle().live - before < 1e5, "after a thousand errors")
+end)
+
+check.done()
