@@ -144,17 +144,21 @@ bool tensor_gradients(Tensor *out, Tensor *seed, int n, Tensor *const *inputs, i
 /* An argument that is no tensor. */
 typedef struct Param {
   double number; /* number, integer, boolean, dimension (from 0), choice (its place from 0) */
-  int count;     /* of list: sizes, dimensions, pairs */
+  int count;     /* of list or value */
   bool nil;      /* not given, and without a default */
-  long list[NN_DIMS];
+  union {
+    long list[NN_DIMS];    /* sizes, dimensions, pairs */
+    double value[NN_DIMS]; /* numbers */
+  };
 } Param;
 
 /* What a row's argument string declares, `name[:kind][=default][?]` between commas:
  *   x            a tensor (or a number)       bias?          a tensor that may be missing
  *   y:constant   a tensor without gradient    xs:tensors     a list of tensors
  *   a:number=1   n:integer   keepdim:boolean=false   dim:dim   dims:dims=nil (all)   shape:size   stride:pair=1
+ *   betas:numbers=0.9|0.999                   a list of so many numbers
  *   mode:nearest|bilinear=nearest             a choice
- *   net:module   params:tensors   f:function  opt:any        for rows that are not ops */
+ *   net:module   nets:modules   params:tensors   f:function  opt:any        for rows that are not ops */
 typedef enum ArgKind {
   ARG_TENSOR,
   ARG_CONSTANT,
@@ -166,9 +170,11 @@ typedef enum ArgKind {
   ARG_DIMS,
   ARG_SIZE,
   ARG_PAIR,
+  ARG_NUMBERS,
   ARG_CHOICE,
   ARG_TEXT,
   ARG_MODULE,
+  ARG_MODULES,
   ARG_FUNCTION,
   ARG_TABLE,
   ARG_ANY
@@ -341,7 +347,8 @@ typedef struct Child {
   Module *module;
 } Child;
 
-/* A row of the table of layers. build() makes parameters and children from m->param; forward composes ops. */
+/* A row of the table of layers. build() makes parameters and children from m->param; forward composes ops. The modules
+ * of an argument of kind `modules` become children "1", "2", ... by module_add_child after module_new. */
 typedef struct Layer {
   const char *name, *args, *help, *example;
   bool (*build)(Module *m);
@@ -361,33 +368,46 @@ struct Module {
   Tensor *(*forward)(Module *m, int n, Tensor *const *x);
   void *data; /* forward's own */
   void (*free_data)(void *data);
+  int depth;       /* the most modules that stand above it in any tree; below MODULE_DEPTH */
+  int output_ndim; /* shape of the last forward's result; -1 before the first */
+  long output[NN_DIMS];
+  uint64_t called; /* forwards are counted: the number of its last one */
+  uint64_t walk;   /* the last walk over a tree that met it, so that shared modules are met once */
 };
+enum { MODULE_DEPTH = 100 }; /* modules nest less deep than this */
 
 int layers_count(void);
 const Layer *layers_at(int i);
 const Layer *layers_find(const char *name);
 
 Module *module_new(const Layer *layer, const Param *params); /* in signature order */
-Module *module_make(const char *layer, ...); /* for C: its numbers in order; the rest have defaults; ends with NN_END */
+/* For C: module_make("Conv2d", 3, 64, 4, 2, NN_END): numbers in order, a pair or a size takes one, the rest have defaults. */
+#define module_make(layer, ...) module_from(layer, (const double[]){__VA_ARGS__})
+Module *module_from(const char *layer, const double *numbers);
 #define NN_END ((double)-1e300)
 Module *module_custom(const char *name, Tensor *(*forward)(Module *, int, Tensor *const *), void *data, void (*free_data)(void *));
 Module *module_sequential(int n, Module *const *modules); /* keeps them */
 Module *module_keep(Module *m);
 void module_drop(Module *m);
+/* The same name again replaces. A parameter is a leaf and will require a gradient; t may be NULL (declared but absent).
+ * A child may stand in several places, but not contain m. */
 bool module_add_tensor(Module *m, const char *name, Tensor *t, bool buffer);
 bool module_add_child(Module *m, const char *name, Module *child);
 Tensor *module_call(Module *m, int n, Tensor *const *x); /* forward, with the road to the layer in errors */
 Tensor *module_forward(Module *m, Tensor *x);            /* of one input */
 void module_train(Module *m, bool training);
-Tensor **module_parameters(Module *m, int *n); /* borrowed tensors in an array to memory_free() */
-/* Visits every parameter and buffer with its dotted name, "1.weight"; stops when visit returns false. */
+Tensor **module_parameters(Module *m, int *n); /* each once; borrowed tensors in an array to memory_free() */
+/* Visits every parameter and buffer with its dotted name, "1.weight", a shared module once; false when visit was. */
 bool module_visit(Module *m, bool (*visit)(void *data, const char *name, Module *owner, Named *entry), void *data);
 void module_zero_grad(Module *m);
 /* print(G): a table of layers, output shapes and parameters as text; shapes are those of the last forward.
  * To memory_free(). */
 char *module_text(Module *m);
+const char *module_label(const Module *m); /* "Conv2d(3, 64, 4, stride=2)"; good for the next 8 calls */
 
-/* Initialisation in place. gain as in PyTorch; fans from the layer's layout (Linear (out,in), Conv2d (KH,KW,in,out)). */
+/* Initialisation in place, whether or not t requires a gradient. Gains are PyTorch's, and so are the fans, which come from
+ * the layout: (out,in) has fan_in = in; (KH,KW,in,out) and the transposed (KH,KW,out,in) have fan_in = KH*KW*shape[2] and
+ * fan_out = KH*KW*shape[3]. Orthogonal means the columns or rows of (out,in), or of (KH*KW*in,out). */
 bool init_normal(Tensor *t, double mean, double std);
 bool init_uniform(Tensor *t, double low, double high);
 bool init_constant(Tensor *t, double value);
@@ -412,17 +432,22 @@ Tensor *loss_call(const char *name, Tensor *input, Tensor *target); /* with the 
 /* ---- optimizers and schedules ---------------------------------------------------------- */
 
 typedef struct OptimRow {
-  const char *name, *args, *help, *example; /* args: params, lr=..., ...; every number is a hyperparameter one can set later */
-  int slots;                                /* tensors of state for each parameter */
-  const char *slot_names;                   /* "exp_avg exp_avg_sq" */
+  /* args: params, lr:number=..., ...; every number can be set later. Lists are so many hyperparameters, each with a name of
+   * its own: betas:numbers=0.9|0.999 are beta1 and beta2. */
+  const char *name, *args, *help, *example;
+  int slots;                                   /* tensors of state for each parameter */
+  const char *slot_names;                      /* "exp_avg exp_avg_sq" */
+  bool (*uses)(int slot, const double *hyper); /* a slot is made when it is used; NULL: all are */
+  bool (*check)(const double *hyper); /* further rules than that all are at least 0 and those of lists below 1; may be NULL */
   /* w, g and the slots have n elements; hyper in the order of args without params; step counts from 1 */
   void (*update)(real *w, const real *g, real *const *slot, long n, const double *hyper, long step);
 } OptimRow;
+enum { OPTIM_GROUPS = 64 };
 
 typedef struct ParamGroup {
   int n;
   Tensor **param;        /* kept */
-  Tensor **slot;         /* n * slots; NULL until first used */
+  Tensor **slot;         /* those of parameter i from [i * slots] on; NULL until first used */
   long *step;            /* of each parameter */
   double hyper[NN_ARGS]; /* lr first */
 } ParamGroup;
@@ -445,21 +470,26 @@ Optimizer *optim_keep(Optimizer *o);
 void optim_drop(Optimizer *o);
 bool optim_step(Optimizer *o);
 void optim_zero_grad(Optimizer *o);
-int optim_hyper(const Optimizer *o, const char *name);        /* its place in hyper[], or -1 */
-void optim_set(Optimizer *o, const char *name, double value); /* in all groups */
-double optim_get(const Optimizer *o, const char *name);
+const char *optim_hyper_name(const OptimRow *row, int i);     /* "lr", "beta1"; NULL after the last; good for the next 8 calls */
+int optim_hyper(const Optimizer *o, const char *name);        /* its place in hyper[], of a list that of its first; or -1 */
+bool optim_set(Optimizer *o, const char *name, double value); /* in all groups; an error when the value cannot be */
+bool optim_set_group(Optimizer *o, int group, const char *name, double value);
+double optim_get(const Optimizer *o, const char *name);               /* of the first group */
 double clip_grad_norm(int n, Tensor *const *params, double max_norm); /* returns the norm before */
 bool clip_grad_value(int n, Tensor *const *params, double bound);
 
+/* A schedule sets lr from a base of its own, once when it is made and again by each schedule_step. Who sets lr meanwhile,
+ * by hand or by another schedule, changes it for good: the base is multiplied by what lr was multiplied by. So schedules
+ * of one optimizer multiply, as in PyTorch. */
 typedef struct ScheduleRow {
-  const char *name, *args, *help, *example;                     /* args: optimizer:any, ... */
-  double (*factor)(const Param *params, long step, long total); /* lr = base lr * factor */
+  const char *name, *args, *help, *example;                    /* args: optimizer:any, ... */
+  double (*rate)(const Param *params, double base, long step); /* lr after so many steps; params without optimizer */
 } ScheduleRow;
 typedef struct Schedule {
   int refs;
   const ScheduleRow *row;
   Optimizer *optim;
-  double base[16]; /* lr of each group when it began */
+  double base[OPTIM_GROUPS]; /* lr of each group when it began */
   Param param[NN_ARGS];
   long step;
 } Schedule;

@@ -12,10 +12,11 @@ typedef struct KindName {
 } KindName;
 
 static const KindName kinds[] = {
-    {"", ARG_TENSOR},           {"constant", ARG_CONSTANT}, {"tensors", ARG_TENSORS}, {"number", ARG_NUMBER},
-    {"integer", ARG_INTEGER},   {"boolean", ARG_BOOLEAN},   {"dim", ARG_DIM},         {"dims", ARG_DIMS},
-    {"size", ARG_SIZE},         {"pair", ARG_PAIR},         {"text", ARG_TEXT},       {"module", ARG_MODULE},
-    {"function", ARG_FUNCTION}, {"table", ARG_TABLE},       {"any", ARG_ANY},
+    {"", ARG_TENSOR},         {"constant", ARG_CONSTANT}, {"tensors", ARG_TENSORS},   {"number", ARG_NUMBER},
+    {"integer", ARG_INTEGER}, {"boolean", ARG_BOOLEAN},   {"dim", ARG_DIM},           {"dims", ARG_DIMS},
+    {"size", ARG_SIZE},       {"pair", ARG_PAIR},         {"text", ARG_TEXT},         {"module", ARG_MODULE},
+    {"modules", ARG_MODULES}, {"numbers", ARG_NUMBERS},   {"function", ARG_FUNCTION}, {"table", ARG_TABLE},
+    {"any", ARG_ANY},
 };
 
 int choice_find(const Arg *arg, const char *word) {
@@ -43,6 +44,15 @@ static bool parse_kind(Arg *arg, const char *kind) {
   return nn_fail("row: argument %s has unknown kind %s", arg->name, kind), false;
 }
 
+/* "0.9|0.999" */
+static bool parse_numbers(Param *p, const char *text) {
+  for (char *end; *text && p->count < NN_DIMS; text = *end == '|' ? end + 1 : end) {
+    p->value[p->count++] = strtod(text, &end);
+    if (end == text) return false;
+  }
+  return p->count > 0 && !*text;
+}
+
 static bool parse_default(Arg *arg, const char *text) {
   Param *p = &arg->fallback;
   arg->optional = true;
@@ -51,6 +61,7 @@ static bool parse_default(Arg *arg, const char *text) {
     case ARG_BOOLEAN: p->number = !strcmp(text, "true"); return true;
     case ARG_CHOICE: p->number = choice_find(arg, text); return p->number >= 0;
     case ARG_TEXT: snprintf(arg->choices, sizeof arg->choices, "%s", text); return true;
+    case ARG_NUMBERS: return parse_numbers(p, text);
     case ARG_PAIR: p->count = 2, p->list[0] = p->list[1] = atol(text); return true;
     case ARG_DIM: p->number = atof(text) > 0 ? atof(text) - 1 : atof(text); return true; /* written as scripts do, from 1 */
     default: p->number = atof(text); return true;
