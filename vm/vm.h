@@ -78,6 +78,10 @@ void engine_pause(bool pause); /* all background and foreground training; space 
 bool engine_paused(void);
 /* One step and what belongs to it: views are told, errors go to the caller. Foreground and background both call this. */
 bool engine_step(lua_State *L, Trainer *t);
+/* The foreground form: steps until then (< 0: for ever), doing what was posted between two steps, waiting while paused.
+ * false with nn_error() when a step failed or Ctrl-C stopped it ("interrupted at step 12"). */
+bool engine_run(lua_State *L, Trainer *t, long until_step);
+lua_State *engine_state(void);  /* the main state or the coroutine that runs now: what callbacks from C into Lua use */
 void engine_quit(int status);   /* end the program; from any thread */
 bool engine_ended(int *status); /* the engine's thread is done (it calls window_wake() then): window_main returns this status */
 long engine_until(const Trainer *t); /* the step at which its run or start ends; -1: none, or it does not run */
@@ -97,10 +101,12 @@ bool views_open(void);             /* is any window open? the program stays unti
 
 /* ---- prompt, printing, help ---- */
 
-void terminal_start(void);                                                   /* the thread that reads lines */
-char *print_value(lua_State *L, int index);                                  /* as the prompt shows it; to free() */
-char *help_text(lua_State *L, const char *name);                             /* NULL when there is none; to free() */
-char **complete_names(const char *prefix, const char *context, int *n);      /* names from the rows; each and the array to free() */
+void terminal_start(void);                       /* the thread that reads lines */
+char *print_value(lua_State *L, int index);      /* as the prompt shows it; to free() */
+char *help_text(lua_State *L, const char *name); /* NULL when there is none; to free() */
+/* Names from the rows that begin with prefix; each and the array to free(). context is what stands before it, "nn." or "t:"
+ * or "": one may type nn.Con<tab>. Called by the terminal's thread, so it touches no Lua state. */
+char **complete_names(const char *prefix, const char *context, int *n);
 const char *nearest_name(const char *word, const char *const *names, int n); /* for "did you mean", or NULL */
 void stdlib_open(lua_State *L);                                              /* runs the embedded Lua files */
 
