@@ -107,6 +107,7 @@ bool node_record(Call *c, Tensor *out) {
   if (s->params) memcpy(node->param, c->param, (size_t)s->params * sizeof(Param));
   memcpy(node->extra, c->extra, sizeof node->extra);
   node->out = tensor_shell(out, is_needed(c->op, s, -1)); /* out has no node yet: no cycle */
+  node->out_version = tensor_version(out);
   out->node = node;
   return !nn_failed();
 }
@@ -249,6 +250,10 @@ static bool deliver_wanted(Pass *p, Node *node, Tensor *g) {
 }
 
 static bool check_versions(const Node *node) {
+  if (node->out->storage && tensor_version(node->out) != node->out_version)
+    return nn_fail("backward: the result of %s(%s), which its gradient needs, was written to in place", node->op->name,
+                   node->op->args),
+           false;
   for (int i = 0; i < node->n; i++)
     if (node->in[i] && node->in[i]->storage && tensor_version(node->in[i]) != node->version[i])
       return nn_fail("backward: a tensor that %s(%s) needs was written to in place after it was used", node->op->name,
@@ -262,24 +267,20 @@ static bool check_versions(const Node *node) {
 
 /* Hands node->pending on to the node's inputs. */
 static bool propagate(Node *node, bool *want, Tensor **grads) {
-  Tensor out = {0}; /* the result as it was, with its place in the graph, for ops that need it */
   Call c = {.op = node->op, .n = node->n, .in = node->in, .param = node->param, .want = want};
   if (!check_versions(node)) return false;
   memcpy(c.extra, node->extra, sizeof c.extra);
-  out = *node->out;
-  out.refs = 2; /* never freed */
-  out.node = node;
-  node->refs++;
-  c.out = &out;
-  c.ndim = out.ndim;
-  memcpy(c.shape, out.shape, sizeof c.shape);
+  c.out = tensor_own(tensor_shell(node->out, true)); /* the result with its place in the graph; the new graph may keep it */
+  if (!c.out) return false;
+  c.out->node = node_keep(node);
+  c.ndim = c.out->ndim;
+  memcpy(c.shape, c.out->shape, sizeof c.shape);
   for (int i = 0; i < node->n; i++) {
     Tensor *in = node->in[i];
     want[i] = in && in->node && in->node->mark & LEADS;
     grads[i] = NULL;
   }
   node->op->backward(&c, node->pending, grads);
-  node->refs--;
   if (nn_failed()) return false;
   for (int i = 0; i < node->n; i++) {
     if (!want[i] || !grads[i]) continue;

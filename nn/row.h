@@ -54,8 +54,8 @@ struct Node {
   Tensor *pending;    /* scratch of a backward pass */
   int mark;           /* scratch of a backward pass */
   int n, params;
-  Tensor **in; /* with data where op->needs says so, else shapes only */
-  unsigned *version;
+  Tensor **in;                    /* with data where op->needs says so, else shapes only */
+  unsigned *version, out_version; /* of their memory at the time of the call */
   Param *param;
   Tensor *extra[CALL_EXTRAS];
   Tensor *out; /* without node (no cycle); NULL unless needed. A shape-only tensor otherwise */
