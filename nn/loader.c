@@ -1,0 +1,102 @@
+/* The order in which a data set is gone through, batch by batch, epoch after epoch. */
+#include "row.h"
+
+/* An epoch's order depends on the stream alone, not on the order before it. */
+static void begin_epoch(Loader *l) {
+  l->epoch_start = l->random;
+  l->place = 0;
+  for (long i = 0; i < l->set->n; i++) l->order[i] = i;
+  if (!l->shuffle) return;
+  Random *before = random_use(&l->random);
+  random_shuffle(l->order, l->set->n);
+  random_use(before);
+}
+
+static bool check_options(const Dataset *set, long batch, bool drop_last) {
+  if (!set || nn_failed()) return nn_fail("data.loader(set, options): set is missing"), false;
+  if (batch < 1) return nn_fail("data.loader(set, options): batch must be at least 1, got %ld", batch), false;
+  if (!set->n) return nn_fail("data.loader(set, options): the set has no samples"), false;
+  if (drop_last && batch > set->n)
+    return nn_fail("data.loader(set, options): a batch of %ld is more than the %ld samples of the set, and drop_last leaves none",
+                   batch, set->n),
+           false;
+  return true;
+}
+
+Loader *loader_new(Dataset *set, long batch, bool shuffle, bool drop_last) {
+  if (!check_options(set, batch, drop_last)) return NULL;
+  Loader *l = memory_new(sizeof *l);
+  if (!l) return NULL;
+  l->refs = 1;
+  l->set = dataset_keep(set);
+  l->batch = batch;
+  l->shuffle = shuffle;
+  l->drop_last = drop_last;
+  l->order = memory_new((size_t)set->n * sizeof *l->order);
+  if (!l->order) {
+    loader_drop(l);
+    return NULL;
+  }
+  l->random.seed = random_below(UINT64_MAX);
+  begin_epoch(l);
+  return l;
+}
+
+Loader *loader_keep(Loader *l) {
+  if (l) l->refs++;
+  return l;
+}
+
+void loader_drop(Loader *l) {
+  if (!l || --l->refs) return;
+  if (l->free_data) l->free_data(l->data);
+  dataset_drop(l->set);
+  memory_free(l->order);
+  memory_free(l);
+}
+
+long loader_batches(const Loader *l) {
+  return (l->set->n + (l->drop_last ? 0 : l->batch - 1)) / l->batch;
+}
+
+static Tensor *augmented(Loader *l, Tensor *x) {
+  if (!l->augment || !x) return x;
+  Random *before = random_use(&l->random);
+  x = l->augment(l->data, x);
+  random_use(before);
+  return x ? x : nn_fail("data.loader: the augmentation returned nothing");
+}
+
+bool loader_next(Loader *l, Tensor **x, Tensor **labels) {
+  *x = NULL;
+  if (labels) *labels = NULL;
+  if (nn_failed()) return false;
+  long left = l->set->n - l->place, n = left < l->batch ? left : l->batch;
+  if (!n || (l->drop_last && n < l->batch)) {
+    l->epoch++;
+    begin_epoch(l);
+    return true;
+  }
+  Random before = l->random;
+  *x = augmented(l, dataset_batch(l->set, n, l->order + l->place, labels));
+  if (*x)
+    l->place += n;
+  else
+    l->random = before;
+  return *x != NULL;
+}
+
+void loader_rewind(Loader *l) {
+  if (l->place) begin_epoch(l);
+}
+
+bool loader_seek(Loader *l, Random epoch_start, long epoch, long place) {
+  if (nn_failed()) return false;
+  if (epoch < 0 || place < 0 || place > l->set->n)
+    return nn_fail("data.loader: place %ld of epoch %ld is outside the set's %ld samples", place, epoch, l->set->n), false;
+  l->random = epoch_start;
+  l->epoch = epoch;
+  begin_epoch(l);
+  l->place = place;
+  return true;
+}
