@@ -33,23 +33,27 @@ all: $(PROGRAM) gander
 
 $(BUILD)/libgander.a: $(NN_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	@echo '  AR  $@'
+	@ar rcs $@ $^
 
 $(PROGRAM): $(VM_OBJ) $(BUILD)/libgander.a
-	$(CC) $(CFLAGS) $^ -o $@ $(LIBS) -Wl,-E
+	@echo '  LD  $@'
+	@$(CC) $(CFLAGS) $^ -o $@ $(LIBS) -Wl,-E
 
 gander:
 	ln -sf build/gander gander
 
 $(BUILD)/nn/%.o: nn/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(NN_CFLAGS) -c $< -o $@
+	@echo '  CC  $<'
+	@$(CC) $(CFLAGS) $(NN_CFLAGS) -c $< -o $@
 
 $(BUILD)/nn/kernels/%.o: OPT += $(KERNELFLAGS)
 
 $(BUILD)/vm/%.o: vm/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(NN_CFLAGS) $(VM_CFLAGS) -c $< -o $@
+	@echo '  CC  $<'
+	@$(CC) $(CFLAGS) $(NN_CFLAGS) $(VM_CFLAGS) -c $< -o $@
 
 # the Lua library, as bytes in the program: no files to find at run time
 $(BUILD)/stdlib.c: $(STDLIB) Makefile
@@ -63,7 +67,7 @@ $(BUILD)/stdlib.c: $(STDLIB) Makefile
 	echo '{0}};'; } > $@
 
 $(BUILD)/stdlib.o: $(BUILD)/stdlib.c
-	$(CC) $(CFLAGS) -Ivm -c $< -o $@
+	@$(CC) $(CFLAGS) -Ivm -c $< -o $@
 
 # the same program with double for float, in which derivatives are checked
 double:
@@ -76,7 +80,8 @@ PY_TESTS = $(wildcard tests/*_test.py)
 
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libgander.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -Inn $(NN_CFLAGS) $< $(BUILD)/libgander.a -o $@ $(shell pkg-config --libs $(NN_PC)) -lm -pthread
+	@echo '  CC  $<'
+	@$(CC) $(CFLAGS) -Inn $(NN_CFLAGS) $< $(BUILD)/libgander.a -o $@ $(shell pkg-config --libs $(NN_PC)) -lm -pthread
 
 # runs the tests on whatever BUILD names
 tests: all $(C_TESTS)
