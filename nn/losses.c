@@ -132,11 +132,11 @@ static const Loss cross_entropy_loss = {
 
 /* ---- yes or no ---- */
 
-/* log x, but -100 near 0, where its slope is 0: so that 0 times it is 0. */
+/* log x, but -100 near 0, where its slope is 0: so that 0 times it is 0. NaN stays NaN. */
 static Tensor *bounded_log(Tensor *x) {
   const double smallest = 1e-37; /* whose logarithm and slope a float holds */
-  Tensor *inside = tensor_ge(x, tensor_scalar(smallest));
-  return tensor_where(inside, tensor_log(tensor_where(inside, x, tensor_scalar(1))), tensor_scalar(-100));
+  Tensor *below = tensor_lt(x, tensor_scalar(smallest));
+  return tensor_where(below, tensor_scalar(-100), tensor_log(tensor_where(below, tensor_scalar(1), x)));
 }
 
 static bool between_0_and_1(const Tensor *input) {
