@@ -59,6 +59,11 @@ long loader_batches(const Loader *l) {
   return (l->set->n + (l->drop_last ? 0 : l->batch - 1)) / l->batch;
 }
 
+bool loader_ended(const Loader *l) {
+  long left = l->set->n - l->place;
+  return !left || (l->drop_last && left < l->batch);
+}
+
 static Tensor *augmented(Loader *l, Tensor *x) {
   if (!l->augment || !x) return x;
   Random *before = random_use(&l->random);
@@ -72,7 +77,7 @@ bool loader_next(Loader *l, Tensor **x, Tensor **labels) {
   if (labels) *labels = NULL;
   if (nn_failed()) return false;
   long left = l->set->n - l->place, n = left < l->batch ? left : l->batch;
-  if (!n || (l->drop_last && n < l->batch)) {
+  if (loader_ended(l)) {
     l->epoch++;
     begin_epoch(l);
     return true;

@@ -536,6 +536,7 @@ Loader *loader_new(Dataset *set, long batch, bool shuffle, bool drop_last);
 Loader *loader_keep(Loader *l);
 void loader_drop(Loader *l);
 long loader_batches(const Loader *l); /* in an epoch */
+bool loader_ended(const Loader *l);   /* was that the epoch's last batch? */
 /* The next batch; *x NULL (and true) at the end of an epoch, after which it goes on with the next one. */
 bool loader_next(Loader *l, Tensor **x, Tensor **labels);
 void loader_rewind(Loader *l); /* to the beginning of an epoch */
@@ -570,13 +571,25 @@ typedef struct Report {
 } Report;
 
 typedef struct Trainer Trainer;
+enum { TRAINER_PARTS = 8 }; /* most networks, optimizers, ... of a trainer */
+
+/* A number of a trainer's that the next step depends on. */
+typedef struct TrainerNumber {
+  const char *name;
+  double *value, least, most; /* what a checkpoint may set it to; whole numbers when `whole` */
+  bool whole;
+} TrainerNumber;
+
 typedef struct TrainerKind {
-  const char *name;               /* "gan.Trainer" */
-  bool (*step)(Trainer *t);       /* one update; false with nn_error() before any weight changed */
+  const char *name;          /* "gan.Trainer" */
+  bool (*step)(Trainer *t);  /* made of updates, each whole or not at all; after a failure it goes on with the one that failed */
+  bool (*after)(Trainer *t); /* what follows a step once it counts, like an evaluation; may be NULL */
   Tensor *(*picture)(Trainer *t); /* something to look at, (N,H,W,C) or (N,D); NULL (no error) when there is nothing */
-  /* names and objects of its state, for checkpoints */
+  /* Its state, for checkpoints: each fills lists of up to TRAINER_PARTS and returns how many. NULL: none. */
   int (*modules)(Trainer *t, const char **name, Module **m);
   int (*optims)(Trainer *t, const char **name, Optimizer **o);
+  int (*tensors)(Trainer *t, const char **name, Tensor ***place);
+  int (*numbers)(Trainer *t, TrainerNumber *number);
   void (*free)(Trainer *t);
 } TrainerKind;
 
@@ -586,18 +599,22 @@ struct Trainer {
   Loader *loader;
   Random random; /* its own stream, so that what is typed meanwhile changes nothing */
   Report report;
+  bool running; /* a step */
   int schedules;
   Schedule **schedule; /* stepped after each step of training */
   void *self;          /* the kind's own */
 };
 
-bool trainer_step(Trainer *t); /* the unit: foreground, background, tests and C programs all call this */
-Tensor *trainer_picture(Trainer *t);
+/* The unit: foreground, background, tests and C programs all call this. The networks are in training mode meanwhile. When it
+ * fails, the update that failed changed nothing: stepping on after the cause is cured gives what it would have given. */
+bool trainer_step(Trainer *t);
+Tensor *trainer_picture(Trainer *t); /* in evaluation mode; draws no random numbers of the trainer's and changes nothing */
 bool trainer_add_schedule(Trainer *t, Schedule *s);
 Trainer *trainer_keep(Trainer *t);
 void trainer_drop(Trainer *t);
 
 enum { GAN_BCE, GAN_BCE_LOGITS, GAN_LSGAN, GAN_HINGE, GAN_WGAN, GAN_WGAN_GP };
+const char *gan_loss_name(int loss); /* "bce", "bce-logits", ...; NULL after the last */
 typedef struct GanOptions {
   Module *generator, *discriminator;
   Optimizer *optim_g, *optim_d;
@@ -607,7 +624,7 @@ typedef struct GanOptions {
   long latent_shape[NN_DIMS];
   int loss;               /* GAN_... */
   long d_steps;           /* updates of D for each of G; default 1 */
-  double label_smoothing; /* real labels become 1 - this */
+  double label_smoothing; /* real labels become 1 - this; bce, bce-logits and lsgan */
   double instance_noise;  /* standard deviation of noise added to what D sees */
   double clip;            /* wgan: bound of D's weights, default 0.01 */
   double gp_weight;       /* wgan-gp: default 10 */
@@ -622,7 +639,8 @@ typedef struct FitOptions {
   const Loss *loss;
   const Param *loss_params; /* NULL: defaults */
   Optimizer *optim;
-  Loader *data, *test; /* test may be NULL */
+  Loader *data,
+      *test; /* the target is the label, or x itself in data without labels; test, evaluated after each epoch, may be NULL */
 } FitOptions;
 Trainer *fit_trainer_new(const FitOptions *options);
 bool fit_trainer_evaluate(Trainer *t, Loader *data, double *loss, double *accuracy); /* accuracy NaN without labels */
