@@ -38,6 +38,7 @@ bool layer_at_least(const Module *m, int i, long least) {
   Signature s;
   bool pair = p->count > 0;
   double got = p->number;
+  if (p->nil) return true;
   for (int k = 0; k < (pair ? p->count : 1); k++) {
     if (pair) got = (double)p->list[k];
     if (got >= (double)least && got <= MOST && got == floor(got)) continue;

@@ -9,13 +9,16 @@
 /* ---- MaxPool2d, AvgPool2d: kernel_size, stride, padding ---- */
 
 static bool pool_build(Module *m) {
-  if (m->param[1].nil) m->param[1] = m->param[0];
   return layer_at_least(m, 0, 1) && layer_at_least(m, 1, 1) && layer_at_least(m, 2, 0);
+}
+
+static const long *pool_stride(const Module *m) {
+  return m->param[m->param[1].nil ? 0 : 1].list;
 }
 
 static Tensor *max_pool2d_forward(Module *m, int n, Tensor *const *x) {
   if (!layer_wants(n, x, 4, 0, "(N,H,W,C)")) return NULL;
-  return tensor_max_pool2d(x[0], m->param[0].list, m->param[1].list, m->param[2].list);
+  return tensor_max_pool2d(x[0], m->param[0].list, pool_stride(m), m->param[2].list);
 }
 
 static const Layer max_pool2d = {
@@ -29,7 +32,7 @@ static const Layer max_pool2d = {
 
 static Tensor *avg_pool2d_forward(Module *m, int n, Tensor *const *x) {
   if (!layer_wants(n, x, 4, 0, "(N,H,W,C)")) return NULL;
-  return tensor_avg_pool2d(x[0], m->param[0].list, m->param[1].list, m->param[2].list);
+  return tensor_avg_pool2d(x[0], m->param[0].list, pool_stride(m), m->param[2].list);
 }
 
 static const Layer avg_pool2d = {

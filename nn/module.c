@@ -35,7 +35,7 @@ static bool take_params(Module *m, const Param *params) {
     bool given = params && !params[i].nil;
     m->param[i] = given ? params[i] : s.arg[i].fallback;
     if (!given && !s.arg[i].optional && s.arg[i].kind != ARG_MODULES)
-      return nn_fail("%s(%s): %s is missing", m->name, m->layer->args, s.arg[i].name), false;
+      return nn_fail("nn.%s(%s): %s is missing", m->name, m->layer->args, s.arg[i].name), false;
   }
   return true;
 }

@@ -7,7 +7,7 @@
 extern const Layer *const layers_weighted[], *const layers_activation[], *const layers_plain[]; /* each ends with NULL */
 extern const Layer sequential;
 
-/* For build(): is argument i of the layer, or each number of it, whole and at least `least`? */
+/* For build(): is argument i of the layer, or each number of it, whole and at least `least`, if it is given? */
 bool layer_at_least(const Module *m, int i, long least);
 /* For forward(): is x[0] all that was given, with `ndim` dimensions (0: any but none) and, unless it is 0, `channels` as the
  * last? `shape` says that in letters, with %ld for the channels. */
