@@ -1,5 +1,4 @@
--- Data sets by name, over the readers in C. Each row: name, arguments, help, example, and a function that is given
--- all arguments, with their defaults, in one table.
+-- Data sets by name, over the readers in C.
 
 local function exists(path)
   local file = io.open(path, "rb")
@@ -116,7 +115,7 @@ local function named(options)
   return data.mnist {dir = name, train = train}
 end
 
-return {
+define {
   {"data.fashion", "dir:text?, train:boolean=true", "Fashion-MNIST: 60,000 pictures of clothes, 28x28, or the 10,000 to test with.",
     "data.fashion{train = false}", fashion},
   {"data.mnist", "dir:text?, train:boolean=true", "MNIST's digits from a folder with its files, plain or gzipped.",

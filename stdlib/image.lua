@@ -1,4 +1,4 @@
--- Pictures, over the readers and writers in C. Rows as in data.lua.
+-- Pictures, over the readers and writers in C.
 
 -- (N,H,W,C) of -1..1 as one picture (H,W,C) of 0..1, with a gap between.
 local function grid(options)
@@ -18,7 +18,7 @@ local function grid(options)
   return x:reshape(rows * (height + gap), columns * (width + gap), channels):pad({0, gap, 0, gap})
 end
 
-return {
+define {
   {"image.grid", "x, columns:integer?, gap:integer=2, low:number=-1, high:number=1",
     "Pictures (N,H,W,C) with values from low to high as one picture (H,W,C) of 0..1, for image.save.",
     "image.grid(tensor.rand(6, 8, 8, 1))", grid},

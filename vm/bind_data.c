@@ -100,8 +100,8 @@ static int data_list_call(lua_State *L) {
 static void show_progress(void *data, long done, long n) {
   (void)data;
   char text[80];
-  snprintf(text, sizeof text, done < n ? "reading pictures: %ld of %ld" : "", done, n);
-  engine_progress(text);
+  snprintf(text, sizeof text, "reading pictures: %ld of %ld", done, n);
+  engine_progress(done < n ? text : "");
 }
 
 /* The texts of a Lua table as a C array that lives as long as the table. */

@@ -9,6 +9,8 @@ typedef struct StdlibFile {
   size_t size;
 } StdlibFile;
 
+#define STDLIB_SOURCE "=[gander " /* how the names of their chunks begin */
+
 extern const StdlibFile stdlib_files[]; /* ends with a NULL name */
 
 #endif

@@ -11,7 +11,7 @@
 
 /* ---- values (value.c): C objects as Lua userdata ---- */
 
-typedef enum Kind { /* of a boxed object; what value_keep and value_drop call */
+typedef enum Kind { /* of a boxed object */
                     KIND_TENSOR,
                     KIND_MODULE,
                     KIND_LOSS,
@@ -29,18 +29,55 @@ typedef struct Box {
   void *object;
 } Box;
 
+typedef struct LossValue { /* the object of KIND_LOSS */
+  int refs;
+  const Loss *row;
+  Param param[NN_ARGS];
+} LossValue;
+
+void value_open(lua_State *L);
+const char *kind_name(Kind kind);          /* "optimizer" */
+int kind_find(const char *name, size_t n); /* -1: none */
 void value_push(lua_State *L, Kind kind,
                 void *object); /* takes a reference of its own; NULL pushes nil. The same object gives the same userdata */
+/* In two steps, for when Lua may run out of memory while the object exists: pushes an empty box; fills it, at that index. */
+Box *value_new(lua_State *L, Kind kind);
+void value_set(lua_State *L, int index, Box *box, void *object);
 void *value_test(lua_State *L, int index, Kind kind); /* the object or NULL */
+int value_kind(lua_State *L, int index);              /* -1: not one of ours */
 void *value_check(lua_State *L, int index, Kind kind, const char *who,
                   const char *argument);         /* or a Lua error in the usual words */
 const char *value_type(lua_State *L, int index); /* "tensor (2,3)", "number 5", "nil", for error messages */
+void value_remember(lua_State *L, int index);    /* from now on value_push finds this box for its object */
+void value_fields(lua_State *L, int index);      /* pushes the box's table of fields */
+void value_forget(void *object);                 /* the object of a box with fields is going */
+void value_metatable(lua_State *L, Kind kind);   /* pushes it */
 lua_Integer value_count(void);                   /* live boxes, for tests */
+
+/* ---- topics (topic.c): all that has a name and help: ops, layers, ..., functions of the program, of stdlib/ ---- */
+
+typedef struct Topic {
+  const char *name; /* "nn.Conv2d", "tensor.sum", "tensor:item" (a method) */
+  const char *who;  /* in error messages: "Conv2d", "sum", "tensor:item" */
+  const char *args, *help, *example;
+  const void *row;      /* Op, Layer, Loss, OptimRow, ScheduleRow or Function */
+  lua_CFunction call;   /* of a Function */
+  int self;             /* Kind of a method's object, -1: no method */
+  Signature *signature; /* parsed when first asked for, by topic_signature */
+} Topic;
+
+int topics_count(void);
+const Topic *topics_at(int i);
+const Topic *topics_find(const char *name); /* NULL: none */
+/* Texts are kept, not copied, but for the name ("nn." and "Conv2d"). NULL when memory or the list is full. */
+Topic *topic_add(const char *place, const char *name, const char *args, const char *help, const char *example, const void *row);
+const Signature *topic_signature(const Topic *topic); /* NULL and nn_error() for a malformed row */
 
 /* ---- rows of the program's own functions (bind.c) ---- */
 
-/* The name says where it lives: "clock", "tensor.load", "tensor:item" (a method), "window:plot". Arguments as in nn.h's
- * rows; functions without checked arguments may read the stack themselves. */
+/* The name says where it lives: "clock", "tensor.load", "tensor:item" (a method; its object is checked before the call),
+ * "window:plot". Arguments as in nn.h's rows, a method's without its object; functions without checked arguments may read
+ * the stack themselves. */
 typedef struct Function {
   const char *name, *args, *help, *example;
   lua_CFunction call;
@@ -48,21 +85,43 @@ typedef struct Function {
 
 void bind_functions(lua_State *L, const Function *rows); /* ends with a NULL name; they also appear in help and completion */
 void bind_all(lua_State *L);                             /* ops, layers, losses, optimizers, ..., every table of functions */
-int bind_error(lua_State *L);                            /* raises nn_error() as a Lua error, clears it; the one road */
-Tensor *bind_tensor(lua_State *L, int index);            /* a tensor, or a number as a tensor without dimensions; else NULL */
-/* Reads the arguments from `first` on as the signature says, positions first, then a table of named options.
- * Tensors go to in[] (borrowed, or the scope's), the rest to param[]; texts, functions, tables: *text holds stack indices. */
+/* Makes the Lua function place.name ("nn.", "Conv2d") whose first upvalue is its topic, and the topic. */
+void bind_row(lua_State *L, const char *place, const char *name, const char *args, const char *help, const char *example,
+              const void *row, lua_CFunction call);
+void bind_place(lua_State *L, Topic *t);         /* pops a function and puts it where the topic's name says */
+void bind_ops(lua_State *L);                     /* bind_op.c */
+const Topic *bind_topic(lua_State *L);           /* of the running function */
+void bind_table(lua_State *L, const char *path); /* pushes the table "nn.init", made when there is none */
+void bind_methods(lua_State *L, Kind kind);      /* pushes the table of a kind's methods */
+/* What t.name reads and writes: get pushes the value of the key at index 2 and returns true, or returns false, upon which the
+ * methods are looked up; set takes the value at index 3, and returns false for a name it does not know. names: for "did
+ * you mean" and completion, "lr step"; either may be NULL. */
+void bind_fields(lua_State *L, Kind kind, const char *names, bool (*get)(lua_State *L, void *object, const char *key),
+                 bool (*set)(lua_State *L, void *object, const char *key));
+int bind_error(lua_State *L);                         /* raises nn_error() as a Lua error, clears it; the one road */
+int bind_fail(lua_State *L, const char *format, ...); /* raises an error with the user's line; format as lua_pushfstring */
+Tensor *bind_tensor(lua_State *L, int index);         /* a tensor, or a number as a tensor without dimensions; else NULL */
+
+/* ---- arguments (arguments.c) ---- */
+
+/* What was given, read as a signature says: positions first, then a table of named options. Tensors go to in[] (borrowed, or
+ * the scope's), the rest to param[], each in order; texts, modules, functions, tables are found by their stack index. Reading
+ * may raise an error, but only while the scope holds nothing of it. */
 typedef struct Arguments {
+  const Signature *s;
   Tensor *in[64];
-  Tensor **many; /* when a list is longer: scope's memory, else in */
+  Tensor **many; /* the tensors: in, or userdata on the stack when a list is longer */
   int n;
   Param param[NN_ARGS];
   int place[NN_ARGS]; /* stack index of each argument (absolute), 0 when not given */
 } Arguments;
 void bind_arguments(lua_State *L, int first, const char *who, const Signature *s, Arguments *out);
+void bind_arguments_to(lua_State *L, int first, int last, const char *who, const Signature *s, Arguments *out);
+void bind_own_arguments(lua_State *L, Arguments *out);          /* of the running Function, by its row */
+const char *bind_text(lua_State *L, const Arguments *a, int i); /* argument i of kind text, or its default, or NULL */
 
-extern const Function functions_base[], functions_tensor[], functions_module[], functions_train[], functions_data[],
-    functions_image[], functions_window[], functions_engine[], functions_gradcheck[];
+extern const Function functions_define[], functions_base[], functions_tensor[], functions_module[], functions_train[],
+    functions_data[], functions_image[], functions_window[], functions_engine[], functions_gradcheck[];
 
 /* ---- engine (engine.c) ---- */
 

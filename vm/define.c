@@ -1,0 +1,115 @@
+/* Functions written in Lua with rows like those written in C: the same checks, errors, help and completion. */
+#include <string.h>
+
+#include "vm.h"
+
+static void push_choice(lua_State *L, const char *choices, int n) {
+  while (n--) choices += strcspn(choices, "|") + 1;
+  lua_pushlstring(L, choices, strcspn(choices, "|"));
+}
+
+static void push_list(lua_State *L, const Param *p, ArgKind kind) {
+  lua_createtable(L, p->count, 0);
+  for (int i = 0; i < p->count; i++) {
+    if (kind == ARG_NUMBERS)
+      lua_pushnumber(L, p->value[i]);
+    else
+      lua_pushinteger(L, p->list[i] + (kind == ARG_DIMS && p->list[i] >= 0));
+    lua_rawseti(L, -2, i + 1);
+  }
+}
+
+/* What a Param holds, as Lua writes it. */
+static void push_param(lua_State *L, const Arg *arg, const Param *p) {
+  switch (arg->kind) {
+    case ARG_SIZE:
+    case ARG_DIMS:
+    case ARG_PAIR:
+    case ARG_NUMBERS: push_list(L, p, arg->kind); break;
+    case ARG_NUMBER: lua_pushnumber(L, p->number); break;
+    case ARG_INTEGER: lua_pushinteger(L, (lua_Integer)p->number); break;
+    case ARG_DIM: lua_pushinteger(L, (lua_Integer)p->number + (p->number >= 0)); break;
+    case ARG_BOOLEAN: lua_pushboolean(L, p->number != 0); break;
+    case ARG_CHOICE: push_choice(L, arg->choices, (int)p->number); break;
+    case ARG_TEXT: lua_pushstring(L, arg->choices); break;
+    default: lua_pushnil(L); break;
+  }
+}
+
+/* An argument as it was given, read where it may have several forms; or its default. */
+static void push_argument(lua_State *L, const Arguments *a, int i, const Param *p) {
+  ArgKind kind = a->s->arg[i].kind;
+  bool list = kind == ARG_SIZE || kind == ARG_DIMS || kind == ARG_PAIR || kind == ARG_NUMBERS;
+  if (a->place[i] && !list)
+    lua_pushvalue(L, a->place[i]);
+  else if (p->nil)
+    lua_pushnil(L);
+  else
+    push_param(L, &a->s->arg[i], p);
+}
+
+/* Upvalues: the topic, the function. */
+static int defined_call(lua_State *L) {
+  const Param none = {.nil = true};
+  const Topic *t = bind_topic(L);
+  const Signature *s = topic_signature(t);
+  int bottom = lua_gettop(L), params = 0, self = t->self >= 0;
+  Arguments a;
+  size_t scope = scope_enter();
+  bind_arguments(L, 1 + self, t->who, s, &a);
+  scope_leave(scope, NULL);
+  luaL_checkstack(L, 8, t->who);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  if (self) lua_pushvalue(L, 1);
+  lua_createtable(L, 0, s->count);
+  for (int i = 0; i < s->count; i++) {
+    ArgKind kind = s->arg[i].kind;
+    bool tensor = kind == ARG_TENSOR || kind == ARG_CONSTANT || kind == ARG_TENSORS;
+    push_argument(L, &a, i, tensor ? &none : &a.param[params++]);
+    lua_setfield(L, -2, s->arg[i].name);
+  }
+  bottom = lua_gettop(L) - 2 - self;
+  lua_call(L, 1 + self, LUA_MULTRET);
+  return lua_gettop(L) - bottom;
+}
+
+/* A copy of text i of the row on top: it stays, as topics do. */
+static const char *row_text(lua_State *L, int i) {
+  if (lua_rawgeti(L, -1, i) != LUA_TSTRING) bind_fail(L, "define: a row is {name, arguments, help, example, function}");
+  size_t n;
+  const char *text = lua_tolstring(L, -1, &n);
+  char *copy = memory_new(n + 1);
+  if (!copy) bind_error(L);
+  memcpy(copy, text, n + 1);
+  lua_pop(L, 1);
+  return copy;
+}
+
+static void define_row(lua_State *L) {
+  if (lua_type(L, -1) != LUA_TTABLE) bind_fail(L, "define: a table of rows expected, got %s in it", value_type(L, -1));
+  const char *name = row_text(L, 1), *args = row_text(L, 2), *help = row_text(L, 3), *example = row_text(L, 4);
+  Signature s;
+  if (!signature_parse(args, &s)) bind_error(L);
+  Topic *t = topic_add("", name, args, help, example, NULL);
+  if (!t) bind_fail(L, "define: too many functions");
+  lua_pushlightuserdata(L, t);
+  if (lua_rawgeti(L, -2, 5) != LUA_TFUNCTION) bind_fail(L, "define: %s: a function expected, got %s", name, value_type(L, -1));
+  lua_pushcclosure(L, defined_call, 2);
+  bind_place(L, t);
+}
+
+static int define(lua_State *L) {
+  if (lua_type(L, 1) != LUA_TTABLE) return bind_fail(L, "define: a table of rows expected, got %s", value_type(L, 1));
+  for (int i = 1; lua_rawgeti(L, 1, i) != LUA_TNIL; i++) {
+    define_row(L);
+    lua_pop(L, 1);
+  }
+  return 0;
+}
+
+const Function functions_define[] = {
+    {"define", "rows:table",
+     "Makes functions with checked arguments, help and completion from rows {name, arguments, help, example, f}. Arguments are "
+     "written as help() shows them; f gets them all, defaults too, in one table.",
+     "define {{\"twice\", \"x, n:number=2\", \"x times n.\", \"twice(3)\", function(o) return o.x * o.n end}}", define},
+    {0}};
