@@ -1,0 +1,246 @@
+/* Software drawing: filled shapes, images, and anti-aliased lines by distance. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "canvas.h"
+
+bool canvas_resize(Canvas *c, int width, int height) {
+  if (c->pixel && c->width == width && c->height == height) return true;
+  size_t n = (size_t)width * (size_t)height;
+  uint8_t *pixel = malloc(n * 4), *mask = calloc(n, 1);
+  if (!pixel || !mask) {
+    free(pixel);
+    free(mask);
+    return false;
+  }
+  canvas_free(c);
+  c->pixel = pixel;
+  c->mask = mask;
+  c->width = width;
+  c->height = height;
+  return true;
+}
+
+void canvas_free(Canvas *c) {
+  free(c->pixel);
+  free(c->mask);
+  c->pixel = c->mask = NULL;
+  c->width = c->height = 0;
+}
+
+int canvas_units(const Canvas *c, float units) {
+  int pixels = (int)lroundf(units * c->scale);
+  return pixels < 1 ? 1 : pixels;
+}
+
+Colour colour_mix(Colour a, Colour b, float t) {
+  return (Colour){(uint8_t)lroundf((float)a.r + t * (float)(b.r - a.r)), (uint8_t)lroundf((float)a.g + t * (float)(b.g - a.g)),
+                  (uint8_t)lroundf((float)a.b + t * (float)(b.b - a.b)), 255};
+}
+
+Colour colour_fade(Colour c, float opacity) {
+  c.a = (uint8_t)lroundf((float)c.a * opacity);
+  return c;
+}
+
+Rect rect_inset(Rect r, int by) {
+  return (Rect){r.x + by, r.y + by, r.w > 2 * by ? r.w - 2 * by : 0, r.h > 2 * by ? r.h - 2 * by : 0};
+}
+
+static Rect clipped(const Canvas *c, Rect r) {
+  int right = r.x + r.w < c->width ? r.x + r.w : c->width, below = r.y + r.h < c->height ? r.y + r.h : c->height;
+  Rect out = {r.x > 0 ? r.x : 0, r.y > 0 ? r.y : 0, 0, 0};
+  out.w = right > out.x ? right - out.x : 0;
+  out.h = below > out.y ? below - out.y : 0;
+  return out;
+}
+
+static uint8_t *pixel_at(const Canvas *c, int x, int y) {
+  return c->pixel + ((size_t)y * (size_t)c->width + (size_t)x) * 4;
+}
+
+/* p = p + (colour - p) * cover / 255, rounded */
+static void blend(uint8_t *p, Colour colour, unsigned cover) {
+  const uint8_t from[3] = {colour.r, colour.g, colour.b};
+  for (int i = 0; i < 3; i++) {
+    unsigned v = p[i] * (255 - cover) + from[i] * cover + 128;
+    p[i] = (uint8_t)((v + (v >> 8)) >> 8);
+  }
+  p[3] = 255;
+}
+
+void canvas_fill(Canvas *c, Rect r, Colour colour) {
+  r = clipped(c, r);
+  if (!r.w || !r.h) return;
+  if (colour.a == 255) { /* one row, then copies of it */
+    uint8_t *first = pixel_at(c, r.x, r.y);
+    for (int x = 0; x < r.w; x++) memcpy(first + 4 * x, &colour, 4);
+    for (int y = 1; y < r.h; y++) memcpy(pixel_at(c, r.x, r.y + y), first, (size_t)r.w * 4);
+    return;
+  }
+  for (int y = 0; y < r.h; y++) {
+    uint8_t *p = pixel_at(c, r.x, r.y + y);
+    for (int x = 0; x < r.w; x++) blend(p + 4 * x, colour, colour.a);
+  }
+}
+
+/* One corner: pixels of the square at x, y whose circle has its centre at cx, cy. */
+static void corner(Canvas *c, int x, int y, int size, float cx, float cy, float radius, Colour colour) {
+  Rect r = clipped(c, (Rect){x, y, size, size});
+  for (int v = r.y; v < r.y + r.h; v++)
+    for (int u = r.x; u < r.x + r.w; u++) {
+      float cover = radius + 0.5F - hypotf((float)u + 0.5F - cx, (float)v + 0.5F - cy);
+      if (cover <= 0) continue;
+      blend(pixel_at(c, u, v), colour, (unsigned)((cover < 1 ? cover : 1) * (float)colour.a + 0.5F));
+    }
+}
+
+void canvas_round(Canvas *c, Rect r, float radius, Colour colour) {
+  int size = (int)ceilf(radius);
+  if (2 * size > r.w) size = r.w / 2;
+  if (2 * size > r.h) size = r.h / 2;
+  float s = (float)size, left = (float)r.x + s, top = (float)r.y + s, right = (float)(r.x + r.w) - s,
+        below = (float)(r.y + r.h) - s;
+  canvas_fill(c, (Rect){r.x + size, r.y, r.w - 2 * size, size}, colour);
+  canvas_fill(c, (Rect){r.x, r.y + size, r.w, r.h - 2 * size}, colour);
+  canvas_fill(c, (Rect){r.x + size, r.y + r.h - size, r.w - 2 * size, size}, colour);
+  corner(c, r.x, r.y, size, left, top, s, colour);
+  corner(c, r.x + r.w - size, r.y, size, right, top, s, colour);
+  corner(c, r.x, r.y + r.h - size, size, left, below, s, colour);
+  corner(c, r.x + r.w - size, r.y + r.h - size, size, right, below, s, colour);
+}
+
+/* ---- images ---- */
+
+/* The span of source pixels, and the weights of its ends, that position `at` of `to` shows. */
+typedef struct Span {
+  int from, to;
+  float first, last;
+} Span;
+
+/* Shrinking averages the source under a pixel; growing interpolates between the two nearest centres. */
+static Span span_of(int at, int to, int from) {
+  float step = (float)from / (float)to;
+  if (step <= 1) {
+    float centre = ((float)at + 0.5F) * step - 0.5F;
+    if (centre < 0) centre = 0;
+    int low = (int)centre, high = low + 1 < from ? low + 1 : from - 1;
+    float part = centre - (float)low;
+    return high == low ? (Span){low, low, 1, 1} : (Span){low, high, 1 - part, part};
+  }
+  float begin = (float)at * step, end = begin + step;
+  int low = (int)begin, high = (int)ceilf(end) - 1;
+  if (high >= from) high = from - 1;
+  if (high <= low) return (Span){low, low, 1, 1};
+  return (Span){low, high, (float)(low + 1) - begin, end - (float)high};
+}
+
+static float weight(const Span *s, int i) {
+  return i == s->from ? s->first : i == s->to ? s->last : 1;
+}
+
+static void smooth_pixel(uint8_t *out, const uint8_t *pixel, int w, int channels, Span h, Span v) {
+  float sum[3] = {0}, all = 0;
+  for (int y = v.from; y <= v.to; y++)
+    for (int x = h.from; x <= h.to; x++) {
+      const uint8_t *p = pixel + ((size_t)y * (size_t)w + (size_t)x) * (size_t)channels;
+      float part = weight(&v, y) * weight(&h, x);
+      all += part;
+      for (int i = 0; i < channels; i++) sum[i] += part * (float)p[i];
+    }
+  for (int i = 0; i < 3; i++) out[i] = (uint8_t)lroundf(sum[channels == 1 ? 0 : i] / all);
+}
+
+void canvas_image(Canvas *c, Rect to, const uint8_t *pixel, int w, int h, int channels, bool smooth) {
+  Rect r = clipped(c, to);
+  for (int y = r.y; y < r.y + r.h; y++) {
+    uint8_t *out = pixel_at(c, r.x, y);
+    long row = (long)(y - to.y) * h / to.h;
+    for (int x = r.x; x < r.x + r.w; x++, out += 4) {
+      out[3] = 255;
+      if (smooth) {
+        smooth_pixel(out, pixel, w, channels, span_of(x - to.x, to.w, w), span_of(y - to.y, to.h, h));
+        continue;
+      }
+      const uint8_t *p = pixel + (row * w + (long)(x - to.x) * w / to.w) * channels;
+      for (int i = 0; i < 3; i++) out[i] = p[channels == 1 ? 0 : i];
+    }
+  }
+}
+
+/* ---- shapes collected as coverage ---- */
+
+void mask_begin(Canvas *c, Rect area) {
+  c->area = clipped(c, area);
+}
+
+static void cover(Canvas *c, int x, int y, float part) {
+  uint8_t *m = c->mask + (size_t)y * (size_t)c->width + (size_t)x;
+  uint8_t value = part >= 1 ? 255 : (uint8_t)(part * 255 + 0.5F);
+  if (value > *m) *m = value;
+}
+
+/* Pixels whose centre is within half the width of the segment, with a soft edge one pixel wide. */
+static void segment(Canvas *c, Point a, Point b, float half) {
+  float reach = half + 1, dx = b.x - a.x, dy = b.y - a.y, length = dx * dx + dy * dy;
+  Rect box = {(int)floorf(fminf(a.x, b.x) - reach), (int)floorf(fminf(a.y, b.y) - reach), 0, 0};
+  int right = (int)ceilf(fmaxf(a.x, b.x) + reach), below = (int)ceilf(fmaxf(a.y, b.y) + reach);
+  int x0 = box.x > c->area.x ? box.x : c->area.x, x1 = right < c->area.x + c->area.w ? right : c->area.x + c->area.w;
+  int y0 = box.y > c->area.y ? box.y : c->area.y, y1 = below < c->area.y + c->area.h ? below : c->area.y + c->area.h;
+  for (int y = y0; y < y1; y++)
+    for (int x = x0; x < x1; x++) {
+      float px = (float)x + 0.5F - a.x, py = (float)y + 0.5F - a.y;
+      float t = length > 0 ? (px * dx + py * dy) / length : 0;
+      t = t < 0 ? 0 : t > 1 ? 1 : t;
+      float far = sqrtf((px - t * dx) * (px - t * dx) + (py - t * dy) * (py - t * dy));
+      if (far < half + 0.5F) cover(c, x, y, half + 0.5F - far);
+    }
+}
+
+/* Points far outside would make the boxes of their segments overflow an int. */
+static Point tame(const Canvas *c, Point p) {
+  float most = 4.0F * (float)(c->width + c->height);
+  return (Point){fminf(fmaxf(p.x, -most), most), fminf(fmaxf(p.y, -most), most)};
+}
+
+void mask_line(Canvas *c, int n, const Point *p, float width) {
+  for (int i = 0; i + 1 < n; i++)
+    if (isfinite(p[i].y) && isfinite(p[i + 1].y)) segment(c, tame(c, p[i]), tame(c, p[i + 1]), width / 2);
+}
+
+void mask_disc(Canvas *c, Point centre, float radius) {
+  if (isfinite(centre.x) && isfinite(centre.y)) segment(c, tame(c, centre), tame(c, centre), radius);
+}
+
+static void column(Canvas *c, int x, float top, float below) {
+  if (x < c->area.x || x >= c->area.x + c->area.w) return;
+  int y0 = (int)fmaxf(floorf(top), (float)c->area.y), y1 = (int)fminf(ceilf(below), (float)(c->area.y + c->area.h));
+  for (int y = y0; y < y1; y++) cover(c, x, y, fminf(below, (float)(y + 1)) - fmaxf(top, (float)y));
+}
+
+void mask_band(Canvas *c, int n, const Point *p, const float *y) {
+  for (int i = 0; i + 1 < n; i++) {
+    if (!isfinite(p[i].y) || !isfinite(p[i + 1].y) || p[i + 1].x <= p[i].x) continue;
+    for (int x = (int)floorf(p[i].x); (float)x < p[i + 1].x; x++) {
+      float t = fminf(fmaxf(((float)x + 0.5F - p[i].x) / (p[i + 1].x - p[i].x), 0), 1);
+      column(c, x, y[i] + t * (y[i + 1] - y[i]), p[i].y + t * (p[i + 1].y - p[i].y));
+    }
+  }
+}
+
+void mask_paint(Canvas *c, Colour colour) {
+  for (int y = c->area.y; y < c->area.y + c->area.h; y++) {
+    uint8_t *m = c->mask + (size_t)y * (size_t)c->width + (size_t)c->area.x, *p = pixel_at(c, c->area.x, y);
+    for (int x = 0; x < c->area.w; x++)
+      if (m[x]) blend(p + 4 * x, colour, (unsigned)(m[x] * colour.a + 127) / 255);
+    memset(m, 0, (size_t)c->area.w);
+  }
+}
+
+void canvas_line(Canvas *c, Rect clip, Point from, Point to, float width, Colour colour) {
+  Point p[2] = {from, to};
+  mask_begin(c, clip);
+  mask_line(c, 2, p, width);
+  mask_paint(c, colour);
+}

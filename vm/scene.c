@@ -1,0 +1,179 @@
+/* A scene: panels, where they lie, and drawing them as cards. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "view.h"
+
+static bool panel_begin(Panel *p, const PanelKind *kind, const char *name) {
+  *p = (Panel){.kind = kind, .version = 1, .data = calloc(1, kind->size)};
+  snprintf(p->name, sizeof p->name, "%s", name);
+  return p->data;
+}
+
+static void panel_end(Panel *p) {
+  if (p->data) p->kind->clear(p->data);
+  free(p->data);
+  p->data = NULL;
+}
+
+bool scene_begin(Scene *s, const char *title, bool dark) {
+  *s = (Scene){.dark = dark};
+  snprintf(s->title, sizeof s->title, "%s", title);
+  return panel_begin(&s->status, &panel_status, "status");
+}
+
+void scene_end(Scene *s) {
+  for (int i = 0; i < s->panels; i++) panel_end(&s->panel[i]);
+  if (s->status.kind) panel_end(&s->status);
+  s->panels = 0;
+}
+
+Panel *scene_panel(Scene *s, const PanelKind *kind, const char *name) {
+  for (int i = 0; i < s->panels; i++)
+    if (s->panel[i].kind == kind && !strncmp(s->panel[i].name, name, PANEL_NAME - 1)) return &s->panel[i];
+  if (s->panels == SCENE_PANELS) return nn_fail("window: it has %d panels already, \"%s\" is one too many", SCENE_PANELS, name);
+  if (!panel_begin(&s->panel[s->panels], kind, name)) return nn_fail("window: no memory for panel \"%s\"", name);
+  return &s->panel[s->panels++];
+}
+
+static bool panel_update(Panel *to, const Panel *from) {
+  if (to->version == from->version) return false;
+  if (to->kind->copy(to->data, from->data)) to->version = from->version;
+  return true;
+}
+
+unsigned scene_copy(Scene *to, const Scene *from) {
+  unsigned changed = 0;
+  if (to->dark != from->dark || to->panels != from->panels) changed = SCENE_ALL;
+  to->dark = from->dark;
+  while (to->panels < from->panels) {
+    const Panel *new = &from->panel[to->panels];
+    if (!panel_begin(&to->panel[to->panels], new->kind, new->name)) break;
+    to->panel[to->panels++].version = 0;
+  }
+  for (int i = 0; i < to->panels; i++)
+    if (panel_update(&to->panel[i], &from->panel[i])) changed |= 1U << i;
+  if (panel_update(&to->status, &from->status)) changed |= SCENE_STATUS;
+  return changed;
+}
+
+/* ---- layout ---- */
+
+enum { DESIGN_WIDTH = 1180, DESIGN_HEIGHT = 740 }; /* where a unit is a pixel */
+
+float scene_scale(int width, int height, float density) {
+  float scale = fminf((float)width / DESIGN_WIDTH, (float)height / DESIGN_HEIGHT);
+  scale = fmaxf(scale, 0.85F * density);
+  return roundf(scale * 20) / 20; /* few different sizes of glyphs while a window is dragged larger */
+}
+
+/* Fills area with n cells in the given number of columns, the last row stretched. */
+static void tile(Rect area, int n, int columns, int gap, Rect *out) {
+  int rows = (n + columns - 1) / columns;
+  for (int i = 0; i < n; i++) {
+    int row = i / columns, in_row = row == rows - 1 ? n - row * columns : columns, column = i % columns;
+    int x0 = column * (area.w + gap) / in_row, x1 = (column + 1) * (area.w + gap) / in_row - gap;
+    int y0 = row * (area.h + gap) / rows, y1 = (row + 1) * (area.h + gap) / rows - gap;
+    out[i] = (Rect){area.x + x0, area.y + y0, x1 - x0, y1 - y0};
+  }
+}
+
+typedef struct Layout {
+  Rect title, status, panel[SCENE_PANELS];
+} Layout;
+
+/* Pictures at the left as near to a square as there is room, curves at the right; one above the other when it is narrow. */
+static void split(Rect area, int pictures, int plots, int gap, Rect *left, Rect *right) {
+  *left = *right = area;
+  if (!pictures || !plots) return;
+  int columns = pictures > 1 && area.w > area.h ? 2 : 1, rows = (pictures + columns - 1) / columns;
+  if (area.w * 4 >= area.h * 5) {
+    left->w = (int)fmin((double)area.h * columns / rows, 0.62 * area.w);
+    right->x = area.x + left->w + gap;
+    right->w = area.w - left->w - gap;
+  } else {
+    left->h = (int)fmin((double)area.w * rows / columns, 0.6 * area.h);
+    right->y = area.y + left->h + gap;
+    right->h = area.h - left->h - gap;
+  }
+}
+
+static void tile_kind(const Scene *s, bool wide, Rect area, int gap, Rect *out) {
+  Rect cell[SCENE_PANELS];
+  int n = 0;
+  for (int i = 0; i < s->panels; i++) n += s->panel[i].kind->wide == wide;
+  if (!n) return;
+  double best = 1e9;
+  int columns = 1;
+  for (int k = 1; k <= n; k++) { /* the shape nearest to what the kind likes */
+    double w = (double)area.w / k, h = (double)area.h / ((n + k - 1) / k), far = fabs(log(w / h / (wide ? 1.9 : 1.0)));
+    if (far < best) best = far, columns = k;
+  }
+  tile(area, n, columns, gap, cell);
+  for (int i = 0, k = 0; i < s->panels; i++)
+    if (s->panel[i].kind->wide == wide) out[i] = cell[k++];
+}
+
+static Layout layout(const Scene *s, const Canvas *c) {
+  Layout l;
+  int margin = canvas_units(c, 14), gap = canvas_units(c, 12), head = canvas_units(c, 46), foot = canvas_units(c, 40);
+  l.title = (Rect){0, 0, c->width, head};
+  l.status = (Rect){0, c->height - foot, c->width, foot};
+  Rect area = {margin, head, c->width - 2 * margin, c->height - head - foot - margin}, left, right;
+  int pictures = 0;
+  for (int i = 0; i < s->panels; i++) pictures += !s->panel[i].kind->wide;
+  split(area, pictures, s->panels - pictures, gap, &left, &right);
+  tile_kind(s, false, left, gap, l.panel);
+  tile_kind(s, true, right, gap, l.panel);
+  return l;
+}
+
+/* ---- drawing ---- */
+
+static Rect around(Rect a, Rect b) {
+  if (!a.w || !a.h) return b;
+  int right = a.x + a.w > b.x + b.w ? a.x + a.w : b.x + b.w, below = a.y + a.h > b.y + b.h ? a.y + a.h : b.y + b.h;
+  int x = a.x < b.x ? a.x : b.x, y = a.y < b.y ? a.y : b.y;
+  return (Rect){x, y, right - x, below - y};
+}
+
+static void draw_card(const Panel *p, Canvas *c, Rect area, const Theme *theme) {
+  if (area.w < 8 || area.h < 8) return;
+  canvas_fill(c, area, theme->background);
+  canvas_round(c, area, (float)canvas_units(c, 8), theme->card);
+  p->kind->draw(p, c, area, theme);
+}
+
+Rect scene_draw(const Scene *s, Canvas *c, unsigned which) {
+  const Theme *theme = s->dark ? &theme_dark : &theme_light;
+  Layout l = layout(s, c);
+  Rect drawn = {0, 0, 0, 0};
+  if (which == SCENE_ALL) {
+    canvas_fill(c, (Rect){0, 0, c->width, c->height}, theme->background);
+    float y = (float)l.title.h * 0.52F;
+    text_draw(c, (float)canvas_units(c, 18), y, ALIGN_LEFT, (Face){19, true}, theme->text, s->title);
+    drawn = (Rect){0, 0, c->width, c->height};
+  }
+  for (int i = 0; i < s->panels; i++) {
+    if (!(which & 1U << i)) continue;
+    draw_card(&s->panel[i], c, l.panel[i], theme);
+    drawn = around(drawn, l.panel[i]);
+  }
+  if (which & SCENE_STATUS) {
+    canvas_fill(c, l.status, theme->card);
+    s->status.kind->draw(&s->status, c, l.status, theme);
+    drawn = around(drawn, l.status);
+  }
+  return drawn;
+}
+
+void scene_draw_wide(const Scene *s, Canvas *c) {
+  const Theme *theme = s->dark ? &theme_dark : &theme_light;
+  Rect cell[SCENE_PANELS], area = rect_inset((Rect){0, 0, c->width, c->height}, canvas_units(c, 12));
+  tile_kind(s, true, area, canvas_units(c, 12), cell);
+  canvas_fill(c, (Rect){0, 0, c->width, c->height}, theme->background);
+  for (int i = 0; i < s->panels; i++)
+    if (s->panel[i].kind->wide) draw_card(&s->panel[i], c, cell[i], theme);
+}

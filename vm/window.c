@@ -1,0 +1,422 @@
+/* Windows: the main thread's loop. It copies what changed of a view, draws it in memory and hands it to SDL; it waits
+ * for neither the engine nor the network, and it sleeps while nothing changes. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sdl.h"
+#include "view.h"
+
+typedef struct Window {
+  View *view;
+  SDL_Window *window;
+  SDL_Renderer *renderer;
+  SDL_Texture *texture;
+  Canvas canvas;    /* what the texture shows */
+  Scene scene;      /* a copy of the view's */
+  unsigned seen;    /* version of the view's scene in the copy */
+  bool help, stale; /* stale: all is to be drawn again, at once */
+  double next;      /* when changes of the data may be drawn */
+} Window;
+
+static const double frame_time = 1.0 / 60, draw_share = 0.04; /* seconds; part of a processor that drawing may take */
+enum { MIN_WIDTH = 360, MIN_HEIGHT = 260 };
+
+static Window *window[VIEWS];
+static int windows;
+
+/* ---- waking the main thread ---- */
+
+static pthread_mutex_t wake_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t woken = PTHREAD_COND_INITIALIZER;
+static bool wake_pending, sdl_runs; /* under wake_lock: SDL's queue is rung only while SDL runs */
+static Uint32 wake_event;
+
+static void ring(void) {
+  SDL_Event e = {.type = wake_event};
+  sdl.PushEvent(&e);
+}
+
+void window_wake(void) {
+  pthread_mutex_lock(&wake_lock);
+  if (!wake_pending && sdl_runs) ring();
+  wake_pending = true;
+  pthread_cond_signal(&woken);
+  pthread_mutex_unlock(&wake_lock);
+}
+
+static void take_wake(void) {
+  pthread_mutex_lock(&wake_lock);
+  wake_pending = false;
+  pthread_mutex_unlock(&wake_lock);
+}
+
+static void sleep_without_sdl(void) {
+  pthread_mutex_lock(&wake_lock);
+  while (!wake_pending) pthread_cond_wait(&woken, &wake_lock);
+  wake_pending = false;
+  pthread_mutex_unlock(&wake_lock);
+}
+
+/* ---- SDL's beginning and end ---- */
+
+static const char *sdl_begin(void) {
+  if (sdl_runs) return NULL;
+  const char *why = sdl_load();
+  if (why) return why;
+  sdl.SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1"); /* signals are the engine's */
+  sdl.SetHint(SDL_HINT_VIDEO_ALLOW_SCREENSAVER, "1");
+  sdl.SetHint(SDL_HINT_QUIT_ON_LAST_WINDOW_CLOSE, "0");
+  sdl.SetHint(SDL_HINT_RENDER_SCALE_QUALITY, "0");
+  if (sdl.Init(SDL_INIT_VIDEO)) return sdl.GetError();
+  wake_event = sdl.RegisterEvents(1);
+  pthread_mutex_lock(&wake_lock);
+  sdl_runs = true;
+  if (wake_pending) ring();
+  pthread_mutex_unlock(&wake_lock);
+  return NULL;
+}
+
+static void sdl_end(void) {
+  pthread_mutex_lock(&wake_lock);
+  bool ran = sdl_runs;
+  sdl_runs = false;
+  pthread_mutex_unlock(&wake_lock);
+  if (ran) sdl.Quit();
+}
+
+/* ---- opening and closing ---- */
+
+static void measure(Window *w) {
+  int width = 0, height = 0, outer = 0, unused = 0;
+  sdl.GetRendererOutputSize(w->renderer, &width, &height);
+  sdl.GetWindowSize(w->window, &outer, &unused);
+  if (width < 1 || height < 1) return;
+  float density = outer > 0 ? (float)width / (float)outer : 1;
+  view_lock(w->view);
+  w->view->width = width;
+  w->view->height = height;
+  w->view->density = density;
+  pthread_mutex_unlock(&w->view->lock);
+  w->stale = true;
+  if (w->texture && w->canvas.width == width && w->canvas.height == height) return;
+  if (!canvas_resize(&w->canvas, width, height)) return;
+  w->canvas.scale = scene_scale(width, height, density);
+  if (w->texture) sdl.DestroyTexture(w->texture);
+  w->texture = sdl.CreateTexture(w->renderer, SDL_PIXELFORMAT_RGBA32, SDL_TEXTUREACCESS_STREAMING, width, height);
+}
+
+static void destroy(Window *w) {
+  if (w->texture) sdl.DestroyTexture(w->texture);
+  if (w->renderer) sdl.DestroyRenderer(w->renderer);
+  if (w->window) sdl.DestroyWindow(w->window);
+  canvas_free(&w->canvas);
+  scene_end(&w->scene);
+  free(w);
+}
+
+static const char *create(Window *w) {
+  const Scene *s = &w->view->scene; /* the engine waits: nobody changes it */
+  if (!scene_begin(&w->scene, s->title, s->dark)) return "no memory";
+  w->scene.status.version = 0;
+  Uint32 flags = SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI;
+  w->window = sdl.CreateWindow(s->title, SDL_WINDOWPOS_CENTERED, SDL_WINDOWPOS_CENTERED, w->view->width, w->view->height, flags);
+  if (!w->window) return sdl.GetError();
+  sdl.SetWindowMinimumSize(w->window, MIN_WIDTH, MIN_HEIGHT);
+  w->renderer = sdl.CreateRenderer(w->window, -1, 0);
+  if (!w->renderer) return sdl.GetError();
+  measure(w);
+  return w->texture ? NULL : sdl.GetError();
+}
+
+static void open_wanted(View *v) {
+  const char *why = sdl_begin();
+  Window *w = why ? NULL : calloc(1, sizeof *w);
+  if (!why && !w) why = "no memory";
+  if (w) {
+    w->view = v;
+    why = create(w);
+    if (why) {
+      char text[160]; /* destroying may change SDL's text */
+      snprintf(text, sizeof text, "%s", why);
+      destroy(w);
+      view_set_state(v, VIEW_FILES, text);
+      return;
+    }
+    window[windows++] = w;
+  }
+  view_set_state(v, why ? VIEW_FILES : VIEW_OPEN, why);
+}
+
+static void tell_ended(lua_State *L, void *view) {
+  (void)L;
+  view_ended(view);
+}
+
+static void close_window(Window *w) {
+  View *v = w->view;
+  for (int i = 0; i < windows; i++)
+    if (window[i] == w) window[i] = window[--windows];
+  destroy(w);
+  view_set_state(v, VIEW_CLOSED, NULL);
+  engine_post(tell_ended, v);
+}
+
+/* ---- keys ---- */
+
+/* What a key has the engine do, between two steps. */
+typedef struct Press {
+  View *view;
+  void (*act)(View *v);
+} Press;
+
+static void run_press(lua_State *L, void *data) {
+  (void)L;
+  Press *p = data;
+  if (view_listed(p->view)) p->act(p->view);
+  free(p);
+}
+
+static void post(View *v, void (*act)(View *v)) {
+  Press *p = malloc(sizeof *p);
+  if (!p) return;
+  *p = (Press){v, act};
+  engine_post(run_press, p);
+}
+
+static void pause_or_go(View *v) {
+  engine_pause(!engine_paused());
+  watch_status(v, NULL);
+}
+
+/* "DCGAN" at step 500 becomes OUT/DCGAN-000500.png. */
+static void save(View *v) {
+  Report r = {0};
+  char path[700], name[80], message[96];
+  watch_report(&r, v);
+  snprintf(name, sizeof name, "%s", v->scene.title);
+  for (char *s = name; *s; s++)
+    if (*s == '/' || *s == ' ') *s = '-';
+  snprintf(path, sizeof path, "%s/%s-%06ld.png", v->out, name, r.step);
+  bool ok = folder_make(v->out) && view_save(v, path);
+  snprintf(message, sizeof message, ok ? "saved %.80s" : "not saved", path);
+  engine_say("%s%s", ok ? "saved " : "", ok ? path : nn_error());
+  nn_clear_error();
+  watch_status(v, message);
+}
+
+static const double rate_factor = 1.25, walk_step = 0.1; /* radians */
+
+static void faster(View *v) {
+  watch_rate(v, rate_factor);
+}
+
+static void slower(View *v) {
+  watch_rate(v, 1 / rate_factor);
+}
+
+static void forward(View *v) {
+  watch_walk(v, v->watch.direction ? 0 : 1, walk_step);
+}
+
+static void back(View *v) {
+  watch_walk(v, v->watch.direction ? 0 : 1, -walk_step);
+}
+
+static void next(View *v) {
+  watch_walk(v, 1, 0);
+}
+
+static void previous(View *v) {
+  watch_walk(v, -1, 0);
+}
+
+static void toggle_theme(Window *w) {
+  atomic_store(&w->view->scene.dark, !w->view->scene.dark);
+  w->stale = true;
+}
+
+static void toggle_help(Window *w) {
+  w->help = !w->help;
+  w->stale = true;
+}
+
+static void toggle_full(Window *w) {
+  bool full = sdl.GetWindowFlags(w->window) & SDL_WINDOW_FULLSCREEN_DESKTOP;
+  sdl.SetWindowFullscreen(w->window, full ? 0 : SDL_WINDOW_FULLSCREEN_DESKTOP);
+}
+
+/* What a key does: something of the window's, or something of the engine's. */
+typedef struct Key {
+  SDL_Keycode code, also;
+  bool repeats; /* while it is held */
+  void (*here)(Window *w);
+  void (*act)(View *v);
+  const char *name, *help; /* a row of the list; NULL: it stands in the row above */
+} Key;
+
+static const Key keys[] = {{SDLK_SPACE, 0, false, NULL, pause_or_go, "space", "pause, go on"},
+                           {SDLK_PLUS, SDLK_KP_PLUS, true, NULL, faster, "+  −", "change the learning rate"},
+                           {SDLK_EQUALS, 0, true, NULL, faster, NULL, NULL},
+                           {SDLK_MINUS, SDLK_KP_MINUS, true, NULL, slower, NULL, NULL},
+                           {SDLK_RIGHT, 0, true, NULL, forward, "←  →", "walk through the latent space"},
+                           {SDLK_LEFT, 0, true, NULL, back, NULL, NULL},
+                           {SDLK_UP, 0, true, NULL, next, "↑  ↓", "choose the direction of the walk"},
+                           {SDLK_DOWN, 0, true, NULL, previous, NULL, NULL},
+                           {SDLK_s, 0, false, NULL, save, "s", "save a picture"},
+                           {SDLK_t, 0, false, toggle_theme, NULL, "t", "dark, light"},
+                           {SDLK_f, SDLK_F11, false, toggle_full, NULL, "f", "whole screen"},
+                           {SDLK_h, 0, false, toggle_help, NULL, "h", "this list"},
+                           {SDLK_q, SDLK_ESCAPE, false, close_window, NULL, "q", "close the window; training goes on"}};
+enum { KEYS = sizeof keys / sizeof *keys };
+
+static void press(Window *w, const SDL_KeyboardEvent *e) {
+  for (int i = 0; i < KEYS; i++) {
+    const Key *k = &keys[i];
+    if (e->keysym.sym != k->code && (!k->also || e->keysym.sym != k->also)) continue;
+    if (e->repeat && !k->repeats) return;
+    if (k->here)
+      k->here(w);
+    else
+      post(w->view, k->act);
+    return;
+  }
+}
+
+/* ---- drawing ---- */
+
+static void draw_help(Window *w) {
+  Canvas *c = &w->canvas;
+  const Theme *theme = w->scene.dark ? &theme_dark : &theme_light;
+  int rows = 0, line = canvas_units(c, 27), column = canvas_units(c, 78), width = column, pad = canvas_units(c, 26);
+  Face plain = {14, false}, bold = {14, true};
+  for (int i = 0; i < KEYS; i++) {
+    if (!keys[i].name) continue;
+    int wide = column + text_width(c, plain, keys[i].help);
+    rows++;
+    if (wide > width) width = wide;
+  }
+  Rect card = {0, 0, width + 2 * pad, rows * line + 2 * pad};
+  card.x = (c->width - card.w) / 2;
+  card.y = (c->height - card.h) / 2;
+  canvas_fill(c, (Rect){0, 0, c->width, c->height}, (Colour){0, 0, 0, 130});
+  canvas_round(c, card, (float)canvas_units(c, 12), theme->card);
+  float x = (float)(card.x + pad), y = (float)(card.y + pad) + (float)line / 2;
+  for (int i = 0; i < KEYS; i++) {
+    if (!keys[i].name) continue;
+    text_draw(c, x, y, ALIGN_LEFT, bold, theme->accent[1], keys[i].name);
+    text_draw(c, x + (float)column, y, ALIGN_LEFT, plain, theme->text, keys[i].help);
+    y += (float)line;
+  }
+}
+
+static void show(Window *w, Rect part) {
+  if (!w->texture || !part.w) return;
+  SDL_Rect r = {part.x, part.y, part.w, part.h};
+  const uint8_t *from = w->canvas.pixel + ((size_t)part.y * (size_t)w->canvas.width + (size_t)part.x) * 4;
+  sdl.UpdateTexture(w->texture, &r, from, w->canvas.width * 4);
+  sdl.RenderClear(w->renderer);
+  sdl.RenderCopy(w->renderer, w->texture, NULL, NULL);
+  sdl.RenderPresent(w->renderer);
+}
+
+static void draw(Window *w) {
+  double began = view_clock();
+  w->seen = atomic_load(&w->view->versions);
+  view_lock(w->view);
+  unsigned changed = scene_copy(&w->scene, &w->view->scene);
+  pthread_mutex_unlock(&w->view->lock);
+  if (w->stale || w->help) changed = SCENE_ALL;
+  Rect part = scene_draw(&w->scene, &w->canvas, changed);
+  if (w->help) draw_help(w);
+  w->stale = false;
+  show(w, part);
+  double now = view_clock();
+  w->next = began + fmax(frame_time, (now - began) / draw_share);
+}
+
+/* Draws what is to be drawn; how long the loop may then sleep, in milliseconds, -1 for until an event. */
+static int draw_due(void) {
+  int sleep = -1;
+  for (int i = 0; i < windows; i++) {
+    Window *w = window[i];
+    if (sdl.GetWindowFlags(w->window) & (SDL_WINDOW_MINIMIZED | SDL_WINDOW_HIDDEN)) continue;
+    if (!w->stale && atomic_load(&w->view->versions) == w->seen) continue;
+    double wait = w->stale ? 0 : w->next - view_clock();
+    if (wait <= 0) {
+      draw(w);
+      continue;
+    }
+    int ms = (int)ceil(wait * 1000);
+    if (sleep < 0 || ms < sleep) sleep = ms;
+  }
+  return sleep;
+}
+
+/* ---- the loop ---- */
+
+static Window *find(Uint32 id) {
+  for (int i = 0; i < windows; i++)
+    if (sdl.GetWindowID(window[i]->window) == id) return window[i];
+  return NULL;
+}
+
+static void window_event(Window *w, const SDL_WindowEvent *e) {
+  switch (e->event) {
+    case SDL_WINDOWEVENT_SIZE_CHANGED: measure(w); break;
+    case SDL_WINDOWEVENT_EXPOSED:
+    case SDL_WINDOWEVENT_SHOWN:
+    case SDL_WINDOWEVENT_RESTORED: w->stale = true; break;
+    case SDL_WINDOWEVENT_CLOSE:
+      close_window(w);
+      engine_quit(0);
+      break;
+    default: break;
+  }
+}
+
+static void handle(const SDL_Event *e) {
+  Window *w = NULL;
+  if (e->type == SDL_WINDOWEVENT && (w = find(e->window.windowID))) window_event(w, &e->window);
+  if (e->type == SDL_KEYDOWN && (w = find(e->key.windowID))) press(w, &e->key);
+  if (e->type == SDL_RENDER_TARGETS_RESET || e->type == SDL_RENDER_DEVICE_RESET)
+    for (int i = 0; i < windows; i++) window[i]->stale = true;
+  if (e->type == SDL_QUIT) engine_quit(0);
+}
+
+static void serve_views(void) {
+  View *v;
+  while ((v = view_in_state(VIEW_WANTED))) open_wanted(v);
+  while ((v = view_in_state(VIEW_CLOSING)))
+    for (int i = 0; i < windows; i++)
+      if (window[i]->view == v) {
+        close_window(window[i]);
+        break;
+      }
+}
+
+int window_main(void) {
+  int status = 0;
+  bool waits = false; /* for the time when changes may be drawn: until then no more wakings are needed */
+  for (;;) {
+    if (!waits) take_wake();
+    if (engine_ended(&status)) break;
+    serve_views();
+    if (!windows) {
+      sdl_end();
+      sleep_without_sdl();
+      continue;
+    }
+    int sleep = draw_due();
+    bool waited = waits;
+    waits = sleep >= 0;
+    if (waited && !waits) continue; /* what came meanwhile */
+    SDL_Event e;
+    if (!sdl.WaitEventTimeout(&e, sleep)) continue;
+    do handle(&e);
+    while (windows && sdl.PollEvent(&e));
+  }
+  while (windows) close_window(window[0]);
+  sdl_end();
+  return status;
+}
