@@ -5,7 +5,6 @@
 
 #include "view.h"
 
-enum { MOST_OPTIMS = 16 };
 static const double picture_pause = 0.25, picture_share = 0.03; /* seconds between pictures; part of the time they may take */
 static const double message_time = 4;                           /* seconds */
 
@@ -20,6 +19,7 @@ static const struct Place {
              {"D(G(z))", "What D says of real and of made", "D(G(z))"},
              {"accuracy", "Accuracy", "training"},
              {"test_accuracy", "Accuracy", "test"},
+             {"penalty", "Gradient penalty", "penalty"},
              {"grad", "", ""},
              {"grad_g", "", ""},
              {"grad_d", "", ""},
@@ -45,12 +45,12 @@ static void add_report(View *v, const Report *r) {
 }
 
 static int optims_of(Trainer *t, Optimizer **o) {
-  const char *name[MOST_OPTIMS];
+  const char *name[TRAINER_PARTS];
   return t->kind->optims ? t->kind->optims(t, name, o) : 0;
 }
 
 static void fill_training(Status *s, Trainer *t) {
-  Optimizer *optim[MOST_OPTIMS];
+  Optimizer *optim[TRAINER_PARTS];
   const Report *r = &t->report;
   s->trains = true;
   s->epoch = r->epoch;
@@ -158,15 +158,17 @@ bool watch_begin(View *v, Trainer *t) {
 }
 
 void watch_end(View *v) {
-  tensor_drop(v->watch.latent);
-  trainer_drop(v->watch.trainer);
-  v->watch = (Watch){.trainer = NULL};
+  Watch *w = &v->watch;
+  if (w->latent) gan_trainer_set_latent(w->trainer, w->latent); /* a walk leaves no trace */
+  tensor_drop(w->latent);
+  trainer_drop(w->trainer);
+  *w = (Watch){.trainer = NULL};
 }
 
 /* ---- keys ---- */
 
 void watch_rate(View *v, double factor) {
-  Optimizer *optim[MOST_OPTIMS];
+  Optimizer *optim[TRAINER_PARTS];
   int n = v->watch.trainer ? optims_of(v->watch.trainer, optim) : 0;
   char text[96] = "no learning rate to change: no trainer is watched";
   for (int i = 0; i < n; i++)
