@@ -49,14 +49,14 @@ static bool same_param(const Param *a, const Param *b, ArgKind kind) {
   return a->number == b->number;
 }
 
-static void list_text(const Param *p, ArgKind kind, char *out, size_t size) {
-  size_t at = (size_t)snprintf(out, size, "{");
+static void list_text(const Param *p, ArgKind kind, bool braces, char *out, size_t size) {
+  size_t at = (size_t)snprintf(out, size, braces ? "{" : "");
   for (int i = 0; i < p->count && at < size; i++) {
     double number = kind == ARG_NUMBERS ? p->value[i] : (double)p->list[i];
     if (kind == ARG_DIMS && number >= 0) number++;
     at += (size_t)snprintf(out + at, size - at, i ? ", %g" : "%g", number);
   }
-  if (at < size) snprintf(out + at, size - at, "}");
+  if (braces && at < size) snprintf(out + at, size - at, "}");
 }
 
 static void choice_text(const Arg *arg, int place, char *out, size_t size) {
@@ -65,8 +65,8 @@ static void choice_text(const Arg *arg, int place, char *out, size_t size) {
   snprintf(out, size, "\"%.*s\"", (int)strcspn(word, "|"), word);
 }
 
-/* As a script writes it. */
-static void param_text(const Arg *arg, const Param *p, char *out, size_t size) {
+/* As a script writes it; the only argument of a row does without braces. */
+static void param_text(const Arg *arg, const Param *p, bool only, char *out, size_t size) {
   switch (p->nil ? ARG_ANY : arg->kind) {
     case ARG_ANY: snprintf(out, size, "nil"); break;
     case ARG_BOOLEAN: snprintf(out, size, p->number ? "true" : "false"); break;
@@ -76,11 +76,11 @@ static void param_text(const Arg *arg, const Param *p, char *out, size_t size) {
       if (p->list[0] == p->list[1])
         snprintf(out, size, "%ld", p->list[0]);
       else
-        list_text(p, arg->kind, out, size);
+        list_text(p, arg->kind, true, out, size);
       break;
     case ARG_SIZE:
     case ARG_DIMS:
-    case ARG_NUMBERS: list_text(p, arg->kind, out, size); break;
+    case ARG_NUMBERS: list_text(p, arg->kind, !only, out, size); break;
     default: snprintf(out, size, "%g", p->number);
   }
 }
@@ -92,18 +92,17 @@ const char *module_label(const Module *m) {
   Signature s;
   size_t at = (size_t)snprintf(label, LABEL, "%.60s", m->name);
   if (!m->layer || m->layer == &sequential || !signature_parse(m->layer->args, &s)) return label;
-  at += (size_t)snprintf(label + at, LABEL - at, "(");
-  bool first = true;
+  const char *between = "(";
   for (int i = 0; i < s.count && at < LABEL; i++) {
     char value[100];
     const Arg *arg = &s.arg[i];
     if (arg->optional && same_param(&m->param[i], &arg->fallback, arg->kind)) continue;
-    param_text(arg, &m->param[i], value, sizeof value);
-    at += (size_t)snprintf(label + at, LABEL - at, "%s%s%s%s", first ? "" : ", ", arg->optional ? arg->name : "",
-                           arg->optional ? "=" : "", value);
-    first = false;
+    bool named = arg->optional && i > 0;
+    param_text(arg, &m->param[i], s.count == 1, value, sizeof value);
+    at += (size_t)snprintf(label + at, LABEL - at, "%s%s%s%s", between, named ? arg->name : "", named ? "=" : "", value);
+    between = ", ";
   }
-  if (at < LABEL) snprintf(label + at, LABEL - at, ")");
+  if (at < LABEL) snprintf(label + at, LABEL - at, *between == '(' ? "()" : ")");
   return label;
 }
 
