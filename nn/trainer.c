@@ -74,9 +74,9 @@ static double seconds(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* The mean of the first steps, then of about the last ten. */
+/* The mean of the first steps, then of about the last ten; starts anew after a checkpoint was loaded. */
 static void report_time(Report *r, double taken) {
-  double share = r->step < 10 ? 1 / (double)r->step : 0.1;
+  double share = r->seconds_per_step == 0 ? 1 : r->step < 10 ? 1 / (double)r->step : 0.1;
   r->seconds_per_step += share * (taken - r->seconds_per_step);
 }
 
