@@ -90,6 +90,7 @@ void bind_row(lua_State *L, const char *place, const char *name, const char *arg
               const void *row, lua_CFunction call);
 void bind_place(lua_State *L, Topic *t);         /* pops a function and puts it where the topic's name says */
 void bind_ops(lua_State *L);                     /* bind_op.c */
+void bind_training(lua_State *L); /* bind_train.c: optimizers, schedules, trainers */
 const Topic *bind_topic(lua_State *L);           /* of the running function */
 void bind_table(lua_State *L, const char *path); /* pushes the table "nn.init", made when there is none */
 void bind_methods(lua_State *L, Kind kind);      /* pushes the table of a kind's methods */
