@@ -108,6 +108,7 @@ bool chunk_text(lua_State *L, const char *text, const char *name); /* runs it; w
 bool chunk_file(lua_State *L, const char *path, int arguments);    /* NULL: standard input; the arguments are on the stack */
 bool chunk_line(lua_State *L, const char *text);                   /* a statement typed: its values are printed */
 bool chunk_complete(lua_State *scratch, const char *text);         /* false: more lines are needed */
+bool chunk_is_line(lua_CFunction f);                               /* the bottom of such a statement? */
 const char *chunk_typed(void);                                     /* the text that runs, when it is no file */
 
 /* ---- trace.c ---- */

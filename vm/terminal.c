@@ -180,7 +180,9 @@ static void *run(void *unused) {
       take_byte();
     if (prompting) show_waiting();
   }
+  bool shown = prompting;
   listen_no_more();
+  if (shown) output_write(STDOUT_FILENO, "\n", 1);
   if (editing) lines_close();
   return unused;
 }

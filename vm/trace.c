@@ -9,7 +9,10 @@ static const char inside[] = "[gander "; /* how chunks of the program's own Lua 
 
 bool trace_user(lua_State *L, int *level, lua_Debug *ar) {
   for (; lua_getstack(L, *level, ar); ++*level) {
-    lua_getinfo(L, "Slnt", ar);
+    lua_getinfo(L, "Slntf", ar);
+    bool typed = chunk_is_line(lua_tocfunction(L, -1));
+    lua_pop(L, 1);
+    if (typed) return false; /* below a statement lies what it interrupted */
     if (*ar->what != 'C' && strncmp(ar->short_src, inside, sizeof inside - 1)) return true;
   }
   return false;
