@@ -113,60 +113,73 @@ void canvas_round(Canvas *c, Rect r, float radius, Colour colour) {
 
 /* ---- images ---- */
 
-/* The span of source pixels, and the weights of its ends, that position `at` of `to` shows. */
+/* The source pixels that a pixel shows, and the weights of the first and the last. */
 typedef struct Span {
   int from, to;
   float first, last;
 } Span;
 
-/* Shrinking averages the source under a pixel; growing interpolates between the two nearest centres. */
-static Span span_of(int at, int to, int from) {
-  float step = (float)from / (float)to;
-  if (step <= 1) {
-    float centre = ((float)at + 0.5F) * step - 0.5F;
-    if (centre < 0) centre = 0;
-    int low = (int)centre, high = low + 1 < from ? low + 1 : from - 1;
-    float part = centre - (float)low;
-    return high == low ? (Span){low, low, 1, 1} : (Span){low, high, 1 - part, part};
-  }
-  float begin = (float)at * step, end = begin + step;
-  int low = (int)begin, high = (int)ceilf(end) - 1;
-  if (high >= from) high = from - 1;
-  if (high <= low) return (Span){low, low, 1, 1};
-  return (Span){low, high, (float)(low + 1) - begin, end - (float)high};
+/* Pixel `at` of `to` lies over (at..at+1) * from / to. */
+static Span span_under(int at, int to, int from) {
+  long begin = (long)at * from, end = begin + from; /* in units of 1 / to */
+  Span s = {(int)(begin / to), (int)((end - 1) / to), 1, 1};
+  if (s.from == s.to) return s;
+  s.first = (float)((s.from + 1L) * to - begin) / (float)to;
+  s.last = (float)(end - (long)s.to * to) / (float)to;
+  return s;
+}
+
+static Span span_between(int at, int to, int from) {
+  float centre = fmaxf(((float)at + 0.5F) * (float)from / (float)to - 0.5F, 0);
+  int low = (int)centre;
+  if (low + 1 >= from) return (Span){from - 1, from - 1, 1, 1};
+  return (Span){low, low + 1, (float)(low + 1) - centre, centre - (float)low};
+}
+
+static Span *spans(int to, int from, bool smooth) {
+  Span *s = malloc((size_t)to * sizeof *s);
+  for (int i = 0; s && i < to; i++) s[i] = smooth && from < to ? span_between(i, to, from) : span_under(i, to, from);
+  return s;
 }
 
 static float weight(const Span *s, int i) {
   return i == s->from ? s->first : i == s->to ? s->last : 1;
 }
 
-static void smooth_pixel(uint8_t *out, const uint8_t *pixel, int w, int channels, Span h, Span v) {
+static void mix_pixel(uint8_t *out, const uint8_t *pixel, int w, int channels, const Span *h, const Span *v) {
   float sum[3] = {0}, all = 0;
-  for (int y = v.from; y <= v.to; y++)
-    for (int x = h.from; x <= h.to; x++) {
+  for (int y = v->from; y <= v->to; y++)
+    for (int x = h->from; x <= h->to; x++) {
       const uint8_t *p = pixel + ((size_t)y * (size_t)w + (size_t)x) * (size_t)channels;
-      float part = weight(&v, y) * weight(&h, x);
+      float part = weight(v, y) * weight(h, x);
       all += part;
       for (int i = 0; i < channels; i++) sum[i] += part * (float)p[i];
     }
-  for (int i = 0; i < 3; i++) out[i] = (uint8_t)lroundf(sum[channels == 1 ? 0 : i] / all);
+  for (int i = 0; i < 3; i++) out[i] = (uint8_t)(sum[channels == 1 ? 0 : i] / all + 0.5F);
+}
+
+static void copy_pixel(uint8_t *out, const uint8_t *p, int channels) {
+  for (int i = 0; i < 3; i++) out[i] = p[channels == 1 ? 0 : i];
 }
 
 void canvas_image(Canvas *c, Rect to, const uint8_t *pixel, int w, int h, int channels, bool smooth) {
   Rect r = clipped(c, to);
-  for (int y = r.y; y < r.y + r.h; y++) {
+  Span *across = spans(to.w, w, smooth), *down = spans(to.h, h, smooth);
+  for (int y = r.y; across && down && y < r.y + r.h; y++) {
     uint8_t *out = pixel_at(c, r.x, y);
-    long row = (long)(y - to.y) * h / to.h;
+    const Span *v = &down[y - to.y];
+    const uint8_t *row = pixel + (size_t)v->from * (size_t)w * (size_t)channels;
     for (int x = r.x; x < r.x + r.w; x++, out += 4) {
+      const Span *s = &across[x - to.x];
       out[3] = 255;
-      if (smooth) {
-        smooth_pixel(out, pixel, w, channels, span_of(x - to.x, to.w, w), span_of(y - to.y, to.h, h));
-        continue;
-      }
-      const uint8_t *p = pixel + (row * w + (long)(x - to.x) * w / to.w) * channels;
-      for (int i = 0; i < 3; i++) out[i] = p[channels == 1 ? 0 : i];
+      if (s->from == s->to && v->from == v->to)
+        copy_pixel(out, row + s->from * channels, channels);
+      else
+        mix_pixel(out, pixel, w, channels, s, v);
     }
   }
+  free(across);
+  free(down);
 }
 
 /* ---- shapes collected as coverage ---- */

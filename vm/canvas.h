@@ -35,7 +35,8 @@ Rect rect_inset(Rect r, int by);
 
 void canvas_fill(Canvas *c, Rect r, Colour colour);
 void canvas_round(Canvas *c, Rect r, float radius, Colour colour); /* with rounded corners */
-/* Shows w x h pixels of 1 (grey) or 3 channels in `to`; smooth averages or interpolates, else the nearest is taken. */
+/* Shows w x h pixels of 1 (grey) or 3 channels in `to`: each pixel is the average of what lies under it, so whole multiples
+ * stay sharp and the rest has soft edges between pixels; smooth interpolates when it grows. */
 void canvas_image(Canvas *c, Rect to, const uint8_t *pixel, int w, int h, int channels, bool smooth);
 
 /* Lines and bands are collected as coverage and painted together, so that crossings of pale lines do not darken. */

@@ -41,9 +41,7 @@ typedef struct Watch {
   int direction;
   double angle;
   double picture_due; /* by view_clock() */
-  double message_until;
-  char message[96];
-  bool failed; /* its picture could not be made; said once */
+  bool failed;        /* its picture could not be made; said once */
 } Watch;
 
 struct View {
@@ -64,8 +62,6 @@ struct View {
   Gif *record;
   long recorded; /* pictures since it began */
 };
-
-double view_clock(void); /* seconds, monotonic */
 
 /* Engine. */
 typedef struct ViewOptions {

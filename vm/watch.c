@@ -15,8 +15,8 @@ static const struct Place {
              {"loss_d", "Loss", "D"},
              {"loss", "Loss", "training"},
              {"test_loss", "Loss", "test"},
-             {"D(x)", "What D says of real and of made", "D(x)"},
-             {"D(G(z))", "What D says of real and of made", "D(G(z))"},
+             {"D(x)", "Discriminator", "D(x)"},
+             {"D(G(z))", "Discriminator", "D(G(z))"},
              {"accuracy", "Accuracy", "training"},
              {"test_accuracy", "Accuracy", "test"},
              {"penalty", "Gradient penalty", "penalty"},
@@ -64,17 +64,17 @@ static void fill_training(Status *s, Trainer *t) {
 
 void watch_status(View *v, const char *message) {
   Watch *w = &v->watch;
-  double now = view_clock();
-  if (message) {
-    snprintf(w->message, sizeof w->message, "%s", message);
-    w->message_until = now + message_time;
-  } else if (now > w->message_until)
-    snprintf(w->message, sizeof w->message, "%s", v->files ? "" : "h  keys");
-  Status s = {.until = -1, .paused = engine_paused(), .walk = w->direction, .angle = w->angle};
+  Status s = {.until = -1, .paused = engine_paused(), .walk = w->direction, .angle = w->angle, .hint = v->files ? "" : "h  keys"};
   if (w->trainer) fill_training(&s, w->trainer);
-  memcpy(s.message, w->message, sizeof s.message);
   view_lock(v);
-  *(Status *)v->scene.status.data = s;
+  Status *shown = v->scene.status.data;
+  memcpy(s.message, shown->message, sizeof s.message);
+  s.message_until = shown->message_until;
+  if (message) {
+    snprintf(s.message, sizeof s.message, "%s", message);
+    s.message_until = view_clock() + message_time;
+  }
+  *shown = s;
   view_publish(v, &v->scene.status);
 }
 
@@ -204,7 +204,7 @@ void watch_walk(View *v, int direction, double angle) {
   if (!w->latent) w->latent = tensor_from(z->ndim, z->shape, z->data);
   w->direction += direction;
   if (w->direction < 1) w->direction = 1;
-  w->angle = direction ? 0 : w->angle + angle;
+  w->angle = (direction ? 0 : w->angle) + angle;
   if (fabs(w->angle) < 1e-9) w->angle = 0; /* back where it began, to the bit */
   Tensor *new = w->latent ? turned(w->latent, w->direction, w->angle) : NULL;
   if (new &&gan_trainer_set_latent(w->trainer, new)) watch_picture(v);

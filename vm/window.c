@@ -12,11 +12,12 @@ typedef struct Window {
   SDL_Window *window;
   SDL_Renderer *renderer;
   SDL_Texture *texture;
-  Canvas canvas;    /* what the texture shows */
-  Scene scene;      /* a copy of the view's */
-  unsigned seen;    /* version of the view's scene in the copy */
-  bool help, stale; /* stale: all is to be drawn again, at once */
-  double next;      /* when changes of the data may be drawn */
+  Canvas canvas;        /* what the texture shows */
+  Scene scene;          /* a copy of the view's */
+  unsigned seen;        /* version of the view's scene in the copy */
+  bool help, stale;     /* stale: all is to be drawn again, at once */
+  double next;          /* when changes of the data may be drawn, by view_clock() */
+  double message_until; /* when the message in the status line goes; 0: there is none */
 } Window;
 
 static const double frame_time = 1.0 / 60, draw_share = 0.04; /* seconds; part of a processor that drawing may take */
@@ -326,6 +327,7 @@ static void draw(Window *w) {
   view_lock(w->view);
   unsigned changed = scene_copy(&w->scene, &w->view->scene);
   pthread_mutex_unlock(&w->view->lock);
+  if (w->message_until > 0 && began >= w->message_until) changed |= SCENE_STATUS;
   if (w->stale || w->help) changed = SCENE_ALL;
   Rect part = scene_draw(&w->scene, &w->canvas, changed);
   if (w->help) draw_help(w);
@@ -333,24 +335,30 @@ static void draw(Window *w) {
   show(w, part);
   double now = view_clock();
   w->next = began + fmax(frame_time, (now - began) / draw_share);
+  double until = ((const Status *)w->scene.status.data)->message_until;
+  w->message_until = until > began ? until : 0;
+}
+
+/* When w is to be drawn, by view_clock(); INFINITY while nothing changes. */
+static double due(const Window *w) {
+  if (w->stale) return 0;
+  if (sdl.GetWindowFlags(w->window) & (SDL_WINDOW_MINIMIZED | SDL_WINDOW_HIDDEN)) return (double)INFINITY;
+  if (atomic_load(&w->view->versions) != w->seen) return w->next;
+  return w->message_until > 0 ? w->message_until : (double)INFINITY;
 }
 
 /* Draws what is to be drawn; how long the loop may then sleep, in milliseconds, -1 for until an event. */
 static int draw_due(void) {
-  int sleep = -1;
+  double soonest = (double)INFINITY;
   for (int i = 0; i < windows; i++) {
-    Window *w = window[i];
-    if (sdl.GetWindowFlags(w->window) & (SDL_WINDOW_MINIMIZED | SDL_WINDOW_HIDDEN)) continue;
-    if (!w->stale && atomic_load(&w->view->versions) == w->seen) continue;
-    double wait = w->stale ? 0 : w->next - view_clock();
-    if (wait <= 0) {
-      draw(w);
+    double at = due(window[i]), now = view_clock();
+    if (at > now) {
+      soonest = fmin(soonest, at - now);
       continue;
     }
-    int ms = (int)ceil(wait * 1000);
-    if (sleep < 0 || ms < sleep) sleep = ms;
+    draw(window[i]);
   }
-  return sleep;
+  return isinf(soonest) ? -1 : (int)ceil(fmin(soonest, 60) * 1000);
 }
 
 /* ---- the loop ---- */

@@ -83,7 +83,7 @@ static void draw_cells(Canvas *c, const Heatmap *m, Rect in, float low, float hi
     Colour colour = isfinite(m->value[i]) ? viridis((m->value[i] - low) / (high - low)) : theme->grid;
     memcpy(rgb + 3 * i, &colour, 3);
   }
-  canvas_image(c, in, rgb, m->w, m->h, 3, in.w < m->w || in.h < m->h);
+  canvas_image(c, in, rgb, m->w, m->h, 3, false);
   free(rgb);
 }
 
@@ -108,7 +108,6 @@ static void draw(const Panel *p, Canvas *c, Rect area, const Theme *theme) {
   int beside = canvas_units(c, 70), room = in.w - beside;
   if (room < 8 || in.h < 8) return;
   double scale = fmin((double)room / m->w, (double)in.h / m->h);
-  if (scale >= 1) scale = floor(scale);
   Rect cells = {0, 0, (int)fmax(1, scale * m->w), (int)fmax(1, scale * m->h)};
   cells.x = in.x + (room - cells.w) / 2;
   cells.y = in.y + (in.h - cells.h) / 2;

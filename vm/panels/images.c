@@ -93,19 +93,23 @@ typedef struct Grid {
   int columns, rows, gap, w, h; /* of one cell, in pixels */
 } Grid;
 
-/* The number of columns that shows the pictures largest; of equals the one that fills its last row best. */
+/* Whole multiples of the pixels, unless they would leave a fifth of the room empty. */
+static double multiple(double scale) {
+  return scale >= 1 && floor(scale) >= 0.8 * scale ? floor(scale) : scale;
+}
+
+/* The number of columns that shows the pictures largest and leaves the least of the last row empty. */
 static Grid arrange(const Images *im, int width, int height, int gap) {
   Grid best = {1, im->n, gap, 1, 1};
-  double best_scale = 0;
-  int best_empty = 0;
+  double most = 0;
   for (int columns = 1; columns <= im->n; columns++) {
-    int rows = (im->n + columns - 1) / columns, empty = rows * columns - im->n;
+    int rows = (im->n + columns - 1) / columns;
     double scale =
         fmin((double)(width - gap * (columns - 1)) / columns / im->w, (double)(height - gap * (rows - 1)) / rows / im->h);
-    if (scale >= 1) scale = floor(scale);
-    if (scale < best_scale || (scale == best_scale && empty >= best_empty)) continue;
-    best_scale = scale;
-    best_empty = empty;
+    scale = multiple(scale);
+    double worth = scale * im->n / (rows * columns);
+    if (worth <= most) continue;
+    most = worth;
     best = (Grid){columns, rows, gap, (int)(scale * im->w), (int)(scale * im->h)};
   }
   if (best.w < 1) best.w = 1;
@@ -120,7 +124,7 @@ static void draw_grid(const Images *im, Canvas *c, Rect in, int gap) {
     Rect cell = {left + i % g.columns * (g.w + gap), top + i / g.columns * (g.h + gap), g.w, g.h};
     if (cell.y >= in.y + in.h) break;
     const uint8_t *pixel = im->pixel + (size_t)i * (size_t)im->h * (size_t)im->w * (size_t)im->channels;
-    canvas_image(c, cell, pixel, im->w, im->h, im->channels, g.w % im->w || g.h % im->h);
+    canvas_image(c, cell, pixel, im->w, im->h, im->channels, false);
   }
 }
 

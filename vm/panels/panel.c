@@ -56,7 +56,9 @@ static void with_commas(char *out, size_t size, long value) {
 
 void tick_text(char *out, size_t size, double value, int decimals) {
   double most = fabs(value);
-  if (most < 1e-300)
+  if (decimals < 0)
+    with_commas(out, size, lround(value));
+  else if (most < 1e-300)
     snprintf(out, size, "0");
   else if (decimals > 4 || most >= 1e9)
     snprintf(out, size, "%.3g", value);

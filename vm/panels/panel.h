@@ -57,8 +57,11 @@ typedef struct Status {
   double lr[4];
   int walk; /* number of the latent direction, 0: none */
   double angle;
-  char message[96]; /* at the right */
+  const char *hint;     /* at the right, */
+  char message[96];     /* and for a while a message instead */
+  double message_until; /* by view_clock() */
 } Status;
+double view_clock(void);                                      /* seconds, monotonic */
 void status_duration(char *out, size_t size, double seconds); /* 1:05 or 2:00:59 */
 
 /* For those who draw: a card's heading and axes. */
@@ -69,6 +72,6 @@ typedef struct Ticks {
   int count, decimals;
 } Ticks;
 Ticks ticks_for(double low, double high, int most);
-void tick_text(char *out, size_t size, double value, int decimals); /* 1,500 or 20k or 0.25 or 1e-5 */
+void tick_text(char *out, size_t size, double value, int decimals); /* 0.25, 1,500, 20k, 1e-5; decimals -1: 20,000 */
 
 #endif

@@ -157,7 +157,7 @@ static void draw(const Panel *panel, Canvas *c, Rect area, const Theme *theme) {
   if (p.area.w < 8 || p.area.h < 8) return;
   draw_grid(c, &p, theme);
   float radius = s->points.n > 4000 ? 1.4F : s->points.n > 1000 ? 1.9F : 2.6F;
-  draw_cloud(c, &p, &s->real, 2.2F * c->scale, colour_fade(theme->faint, 0.35F));
+  draw_cloud(c, &p, &s->real, 2.2F * c->scale, colour_fade(theme->faint, 0.22F));
   draw_cloud(c, &p, &s->points, radius * c->scale, colour_fade(theme->accent[0], 0.8F));
 }
 

@@ -22,36 +22,49 @@ void status_duration(char *out, size_t size, double seconds) {
     snprintf(out, size, "%ld:%02ld", s / 60, s % 60);
 }
 
-/* Draws "label value" pairs from x on while they fit before `right`; returns where the next begins. */
-static int item(Canvas *c, int x, int y, int right, const char *label, const char *value, const Theme *theme) {
-  Face plain = {13, false}, bold = {13, true};
-  int first = text_width(c, plain, label), second = text_width(c, bold, value), gap = first && second ? canvas_units(c, 5) : 0;
-  if (x + first + gap + second > right) return right;
-  text_draw(c, (float)x, (float)y, ALIGN_LEFT, plain, theme->faint, label);
-  text_draw(c, (float)(x + first + gap), (float)y, ALIGN_LEFT, bold, theme->text, value);
-  return x + first + gap + second + canvas_units(c, 22);
+/* Draws pale, bold and pale text from x on if they fit before `right`; returns where the next begins. */
+static int item(Canvas *c, int x, int y, int right, const char *before, const char *value, const char *after, const Theme *theme) {
+  const char *text[3] = {before, value, after};
+  int width[3], all = 0, gap = canvas_units(c, 5);
+  for (int i = 0; i < 3; i++) {
+    width[i] = text[i][0] ? text_width(c, (Face){13, i == 1}, text[i]) + gap : 0;
+    all += width[i];
+  }
+  if (x + all - gap > right) return right;
+  for (int i = 0; i < 3; i++) {
+    text_draw(c, (float)x, (float)y, ALIGN_LEFT, (Face){13, i == 1}, i == 1 ? theme->text : theme->faint, text[i]);
+    x += width[i];
+  }
+  return x + canvas_units(c, 18);
+}
+
+/* 0.0002 -> 2e-4 */
+static size_t rate_text(char *out, size_t size, double lr) {
+  if (lr == 0 || fabs(lr) >= 1e-3) return (size_t)snprintf(out, size, "%.3g", lr);
+  int exponent = (int)floor(log10(fabs(lr)) + 1e-9);
+  return (size_t)snprintf(out, size, "%.3ge%d", lr / pow(10, exponent), exponent);
+}
+
+/* "3" or "3 of 20" */
+static void count_text(char *out, size_t size, long now, long all) {
+  char a[32], b[32];
+  tick_text(a, sizeof a, (double)now, -1);
+  tick_text(b, sizeof b, (double)all, -1);
+  snprintf(out, size, all > 0 ? "%s of %s" : "%s", a, b);
 }
 
 static void numbers(char *epoch, char *step, size_t size, const Status *s) {
-  char a[32], b[32];
-  tick_text(a, sizeof a, (double)(s->step), 0);
-  snprintf(a, sizeof a, "%ld", s->step);
-  bool bounded = s->until >= 0;
-  if (bounded) snprintf(b, sizeof b, " of %ld", s->until);
-  snprintf(step, size, "%s%s", a, bounded ? b : "");
-  long now = s->epoch + 1, all = bounded && s->epoch_steps ? (s->until + s->epoch_steps - 1) / s->epoch_steps : 0;
-  if (all && now > all) now = all;
-  if (all)
-    snprintf(epoch, size, "%ld of %ld", now, all);
-  else
-    snprintf(epoch, size, "%ld", now);
+  long now = s->epoch + 1, all = s->until > 0 && s->epoch_steps ? (s->until + s->epoch_steps - 1) / s->epoch_steps : 0;
+  count_text(step, size, s->step, s->until);
+  count_text(epoch, size, all && now > all ? all : now, all);
 }
 
 static void rates(char *out, size_t size, const Status *s) {
   size_t at = 0;
   for (int i = 0; i < s->lrs && at < size; i++) {
     if (i && s->lr[i] == s->lr[0] && s->lrs == 2) break;
-    at += (size_t)snprintf(out + at, size - at, "%s%.3g", i ? " / " : "", s->lr[i]);
+    if (i) at += (size_t)snprintf(out + at, size - at, " / ");
+    if (at < size) at += rate_text(out + at, size - at, s->lr[i]);
   }
 }
 
@@ -63,22 +76,22 @@ static void draw_training(Canvas *c, Rect area, const Status *s, int right, cons
     x += text_width(c, (Face){13, true}, "paused") + canvas_units(c, 22);
   }
   numbers(a, b, sizeof a, s);
-  if (s->epoch_steps) x = item(c, x, y, right, "epoch", a, theme);
-  x = item(c, x, y, right, "step", b, theme);
+  if (s->epoch_steps) x = item(c, x, y, right, "epoch", a, "", theme);
+  x = item(c, x, y, right, "step", b, "", theme);
   if (s->seconds_per_step > 0) {
     double rate = 1 / s->seconds_per_step;
     snprintf(a, sizeof a, rate >= 100 ? "%.0f" : rate >= 10 ? "%.1f" : "%.2f", rate);
-    x = item(c, x, y, right, "steps/s", a, theme);
+    x = item(c, x, y, right, "", a, "steps/s", theme);
     if (s->until > s->step) {
       status_duration(a, sizeof a, (double)(s->until - s->step) * s->seconds_per_step);
-      x = item(c, x, y, right, "left", a, theme);
+      x = item(c, x, y, right, "", a, "left", theme);
     }
   }
   rates(a, sizeof a, s);
-  if (s->lrs) x = item(c, x, y, right, "lr", a, theme);
+  if (s->lrs) x = item(c, x, y, right, "lr", a, "", theme);
   if (s->walk) {
     snprintf(a, sizeof a, "%d at %+.1f", s->walk, s->angle);
-    item(c, x, y, right, "direction", a, theme);
+    item(c, x, y, right, "direction", a, "", theme);
   }
 }
 
@@ -92,10 +105,9 @@ static void draw(const Panel *p, Canvas *c, Rect area, const Theme *theme) {
   }
   int right = area.x + area.w - canvas_units(c, 14);
   Face face = {13, false};
-  if (s->message[0]) {
-    text_draw(c, (float)right, (float)(area.y + area.h / 2), ALIGN_RIGHT, face, theme->faint, s->message);
-    right -= text_width(c, face, s->message) + canvas_units(c, 16);
-  }
+  const char *text = view_clock() < s->message_until ? s->message : s->hint ? s->hint : "";
+  text_draw(c, (float)right, (float)(area.y + area.h / 2), ALIGN_RIGHT, face, theme->faint, text);
+  right -= text_width(c, face, text) + canvas_units(c, 16);
   if (s->trains) draw_training(c, area, s, right, theme);
 }
 
