@@ -251,11 +251,13 @@ static void collect(void *data) {
 }
 
 void bind_all(lua_State *L) {
-  static const Function *const tables[] = {functions_define};
+  static const Function *const tables[] = {functions_define, functions_data,   functions_image,
+                                           functions_window, functions_engine, functions_gradcheck};
   lua_gc(L, LUA_GCGEN, 0, 0);
   memory_on_full(collect, NULL);
   value_open(L);
   for (int kind = 0; kind < KIND_COUNT; kind++) open_kind(L, kind);
   bind_ops(L);
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) bind_functions(L, tables[i]);
+  bind_training(L);
 }
