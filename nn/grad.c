@@ -93,10 +93,14 @@ static bool is_needed(const Op *op, const Signature *s, int i) {
   return false;
 }
 
+/* Takes over the call's extras, also when it fails. */
 bool node_record(Call *c, Tensor *out) {
   const Signature *s = op_signature(c->op);
   Node *node = node_new(c->n, s->params);
-  if (!node) return false;
+  if (!node) {
+    for (int i = 0; i < CALL_EXTRAS; i++) tensor_drop(c->extra[i]);
+    return false;
+  }
   node->op = c->op;
   for (int i = 0; i < c->n; i++) {
     if (!c->in[i]) continue;

@@ -378,6 +378,38 @@ static void test_orthogonal(int ndim, const long *shape) {
   scope_leave(scope, NULL);
 }
 
+/* Every allocation of a step fails once: an error, a network that is whole, and nothing is left over. */
+static bool one_step(void) {
+  size_t scope = scope_enter();
+  Module *net = small_net();
+  Optimizer *o = net ? optim_make("Adam", net, 0.1) : NULL;
+  Tensor *x = tensor_randn(2, (long[]){4, 3}), *loss = net ? loss_call("MSELoss", module_forward(net, x), tensor_scalar(1)) : NULL;
+  bool ok = o && loss && tensor_backward(loss, NULL, 0, NULL, 0) && optim_step(o);
+  char *text = ok ? module_text(net) : NULL;
+  ok = text != NULL;
+  memory_free(text);
+  optim_drop(o);
+  module_drop(net);
+  scope_leave(scope, NULL);
+  return ok;
+}
+
+static void test_full(void) {
+  size_t before = memory_use().live;
+  bool ok = false;
+  int failures = 0;
+  for (int n = 1; !ok && n < 5000; n++) {
+    memory_fail_after(n);
+    ok = one_step();
+    failures += !ok;
+    if (ok == nn_failed() || memory_use().live != before) CHECK(!"a failed allocation leaves an error and nothing else");
+    nn_clear_error();
+    memory_drop_cache();
+  }
+  memory_fail_after(-1);
+  CHECK(ok && failures > 50);
+}
+
 int main(void) {
   size_t scope = scope_enter();
   random_seed(3);
@@ -396,6 +428,7 @@ int main(void) {
   test_orthogonal(2, (long[]){5, 9});
   test_orthogonal(2, (long[]){70, 33});
   test_orthogonal(4, (long[]){3, 3, 4, 7});
+  test_full();
   scope_leave(scope, NULL);
   CHECK(memory_use().live == 0);
   return test_done();
