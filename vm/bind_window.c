@@ -1,30 +1,13 @@
 /* window.open and the methods of a window. */
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "view.h"
 
 enum { SMALLEST = 200, LARGEST = 8192 };
 
-/* The arguments of the row with this name; a method's object stands before them. */
-static Signature *read_arguments(lua_State *L, const char *name, Arguments *out) {
-  static Signature signature[16];
-  int i = 0;
-  while (strcmp(functions_window[i].name, name)) i++;
-  if (!signature[i].count && !signature_parse(functions_window[i].args, &signature[i])) bind_error(L);
-  bind_arguments(L, strchr(name, ':') ? 2 : 1, name, &signature[i], out);
-  return &signature[i];
-}
-
-static const char *text_of(lua_State *L, const Signature *s, const Arguments *a, int i) {
-  if (a->place[i]) return lua_tostring(L, a->place[i]);
-  return s->arg[i].fallback.nil ? NULL : s->arg[i].choices;
-}
-
 static View *view_of(lua_State *L, const char *who) {
   View *v = value_check(L, 1, KIND_WINDOW, who, "window");
-  if (!view_listed(v)) luaL_error(L, "%s: the window \"%s\" is closed; open another with window.open{...}", who, v->scene.title);
+  if (!view_listed(v)) bind_fail(L, "%s: the window \"%s\" is closed; open another with window.open{...}", who, v->scene.title);
   return v;
 }
 
@@ -37,20 +20,21 @@ static int itself(lua_State *L, bool ok) {
 
 static int window_open(lua_State *L) {
   Arguments a;
-  Signature *s = read_arguments(L, "window.open", &a);
+  bind_own_arguments(L, &a);
   double width = a.param[1].number, height = a.param[2].number, every = a.param[4].number;
   if (width < SMALLEST || width > LARGEST || height < SMALLEST || height > LARGEST)
-    return luaL_error(L, "window.open: width and height are %d to %d, got %d and %d", SMALLEST, LARGEST, (int)width, (int)height);
-  if (every < 1) return luaL_error(L, "window.open: every is the number of steps between pictures, at least 1, got %d", (int)every);
-  ViewOptions o = {.title = text_of(L, s, &a, 0),
+    return bind_fail(L, "window.open: width and height are %d to %d, got %d and %d", SMALLEST, LARGEST, (int)width, (int)height);
+  if (every < 1) return bind_fail(L, "window.open: every is the number of steps between pictures, at least 1, got %d", (int)every);
+  ViewOptions o = {.title = bind_text(L, &a, 0),
                    .width = (int)width,
                    .height = (int)height,
                    .dark = a.param[3].number == 0,
                    .every = (long)every,
-                   .out = text_of(L, s, &a, 5)};
+                   .out = bind_text(L, &a, 5)};
+  Box *box = value_new(L, KIND_WINDOW);
   View *v = view_new(&o);
   if (!v) return bind_error(L);
-  value_push(L, KIND_WINDOW, v);
+  value_set(L, -1, box, v);
   view_drop(v);
   return 1;
 }
@@ -58,7 +42,7 @@ static int window_open(lua_State *L) {
 static int window_watch(lua_State *L) {
   View *v = view_of(L, "window:watch");
   Arguments a;
-  read_arguments(L, "window:watch", &a);
+  bind_own_arguments(L, &a);
   Trainer *t = value_check(L, a.place[0], KIND_TRAINER, "window:watch", "trainer");
   return itself(L, watch_begin(v, t));
 }
@@ -78,22 +62,22 @@ static bool fill(View *v, const PanelKind *kind, const char *name, const Tensor 
 static int window_images(lua_State *L) {
   View *v = view_of(L, "window:images");
   Arguments a;
-  Signature *s = read_arguments(L, "window:images", &a);
-  return itself(L, fill(v, &panel_images, text_of(L, s, &a, 1), a.in[0], "window:images(x)", images_set));
+  bind_own_arguments(L, &a);
+  return itself(L, fill(v, &panel_images, bind_text(L, &a, 1), a.in[0], "window:images(x)", images_set));
 }
 
 static int window_heatmap(lua_State *L) {
   View *v = view_of(L, "window:heatmap");
   Arguments a;
-  Signature *s = read_arguments(L, "window:heatmap", &a);
-  return itself(L, fill(v, &panel_heatmap, text_of(L, s, &a, 1), a.in[0], "window:heatmap(x)", heatmap_set));
+  bind_own_arguments(L, &a);
+  return itself(L, fill(v, &panel_heatmap, bind_text(L, &a, 1), a.in[0], "window:heatmap(x)", heatmap_set));
 }
 
 static int window_scatter(lua_State *L) {
   View *v = view_of(L, "window:scatter");
   Arguments a;
-  Signature *s = read_arguments(L, "window:scatter", &a);
-  const char *name = text_of(L, s, &a, 2);
+  bind_own_arguments(L, &a);
+  const char *name = bind_text(L, &a, 2);
   bool ok = !a.in[1] || fill(v, &panel_scatter, name, a.in[1], "window:scatter(points, real)", scatter_behind);
   return itself(L, ok && fill(v, &panel_scatter, name, a.in[0], "window:scatter(points)", scatter_set));
 }
@@ -111,8 +95,8 @@ static int read_values(lua_State *L, int table, Value *out) {
   while (lua_next(L, table)) {
     Tensor *x = lua_type(L, -2) == LUA_TSTRING ? bind_tensor(L, -1) : NULL;
     if (!x || tensor_numel(x) != 1 || n == MOST_VALUES)
-      return luaL_error(L, "window:plot(name, values): values are at most %d numbers by name, like {G = 0.7, D = 1.2}, got %s = %s",
-                        MOST_VALUES, lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : value_type(L, -2), value_type(L, -1));
+      return bind_fail(L, "window:plot(name, values): values are at most %d numbers by name, like {G = 0.7, D = 1.2}, got %s = %s",
+                       MOST_VALUES, lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : value_type(L, -2), value_type(L, -1));
     int at = n++;
     for (; at > 0 && strcmp(out[at - 1].curve, lua_tostring(L, -2)) > 0; at--) out[at] = out[at - 1];
     out[at] = (Value){lua_tostring(L, -2), tensor_item(x)};
@@ -125,7 +109,7 @@ static int window_plot(lua_State *L) {
   View *v = view_of(L, "window:plot");
   Value value[MOST_VALUES];
   const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL;
-  if (!name) return luaL_error(L, "window:plot(name, values): name is a text, got %s", value_type(L, 2));
+  if (!name) return bind_fail(L, "window:plot(name, values): name is a text, got %s", value_type(L, 2));
   if (!lua_istable(L, 3)) {
     lua_settop(L, 3);
     lua_createtable(L, 0, 1);
@@ -145,15 +129,15 @@ static int window_plot(lua_State *L) {
 static int window_save(lua_State *L) {
   View *v = view_of(L, "window:save");
   Arguments a;
-  Signature *s = read_arguments(L, "window:save", &a);
-  return itself(L, view_save(v, text_of(L, s, &a, 0)));
+  bind_own_arguments(L, &a);
+  return itself(L, view_save(v, bind_text(L, &a, 0)));
 }
 
 static int window_record(lua_State *L) {
   View *v = view_of(L, "window:record");
   Arguments a;
-  Signature *s = read_arguments(L, "window:record", &a);
-  return itself(L, view_record(v, text_of(L, s, &a, 0)));
+  bind_own_arguments(L, &a);
+  return itself(L, view_record(v, bind_text(L, &a, 0)));
 }
 
 static int window_close(lua_State *L) {
