@@ -9,7 +9,7 @@
 
 #include "engine.h"
 
-enum { STACK = 64 << 20, GLANCE = 500 }; /* bytes; milliseconds between two looks at whether windows are open */
+enum { STACK = 64 << 20 };
 
 typedef struct Post {
   void (*function)(lua_State *L, void *data);
@@ -49,9 +49,9 @@ void engine_ring(void) {
   wake_ring(&wake);
 }
 
-void engine_sleep(int milliseconds) {
+void engine_sleep(void) {
   Activity before = interrupt_activity(IDLE);
-  wake_wait(&wake, -1, milliseconds);
+  wake_wait(&wake, -1);
   interrupt_activity(before);
 }
 
@@ -140,18 +140,11 @@ void engine_offer_prompt(void) {
 
 /* ---- life ---- */
 
-static void collect(void *unused) {
-  (void)unused;
-  lua_gc(interrupt_state(), LUA_GCCOLLECT, 0);
-}
-
-static void prepare(lua_State *L) {
+static void prepare(void) {
   const char *display = getenv("DISPLAY"), *wayland = getenv("WAYLAND_DISPLAY"), *driver = getenv("SDL_VIDEODRIVER");
   headless = options.headless || !((display && *display) || (wayland && *wayland) || (driver && *driver));
-  memory_on_full(collect, NULL);
   if (options.threads) workers_set(options.threads);
   if (options.seeded) random_seed(options.seed);
-  lua_gc(L, LUA_GCGEN, 0, 0);
 }
 
 /* Ctrl-C at the top level: the background stops; without anybody at a prompt it is the end. */
@@ -170,10 +163,8 @@ static void work(lua_State *L, bool prompt) {
       obey_interrupt();
     else if (training_step(L))
       continue;
-    else if (prompt)
-      engine_sleep(-1);
-    else if (views_open() || training_waits())
-      engine_sleep(GLANCE);
+    else if (prompt || views_open() || training_waits())
+      engine_sleep(); /* a window that closes posts something */
     else
       return;
   }
@@ -204,7 +195,7 @@ static void live(void) {
     return;
   }
   interrupt_begin(L);
-  prepare(L);
+  prepare();
   interrupt_activity(RUNNING);
   bool prompt, ok = program_run(L, &prompt);
   interrupt_activity(IDLE);

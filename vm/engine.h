@@ -12,9 +12,8 @@ typedef struct Wake {
   int out, in; /* a pipe that holds at most a few bytes */
 } Wake;
 bool wake_open(Wake *w);
-void wake_ring(Wake *w); /* from any thread and from signal handlers */
-/* Sleeps until rung, until fd (or -1) can be read, or for `timeout` milliseconds (or -1). True when fd can be read. */
-bool wake_wait(Wake *w, int fd, int timeout);
+void wake_ring(Wake *w);         /* from any thread and from signal handlers */
+bool wake_wait(Wake *w, int fd); /* sleeps until rung or until fd (-1: none) can be read, and then says true */
 
 /* ---- options.c: the command line ---- */
 
@@ -76,10 +75,10 @@ void coroutine_open(lua_State *L); /* coroutine.c: resume, wrap and close that i
 int engine_begin(void); /* starts the engine's thread: 0, or an error number */
 void engine_join(void);
 bool engine_quitting(void);
-void engine_set_status(int status);  /* the program ends, with the first status given; also for handlers */
-void engine_ring(void);              /* something to do */
-void engine_sleep(int milliseconds); /* until rung; < 0: for ever */
-void engine_serve(lua_State *L);     /* runs what was posted */
+void engine_set_status(int status); /* the program ends, with the first status given; also for handlers */
+void engine_ring(void);             /* something to do */
+void engine_sleep(void);            /* until rung */
+void engine_serve(lua_State *L);    /* runs what was posted */
 void engine_set_out(const char *folder);
 void engine_set_headless(void);
 void engine_offer_prompt(void);    /* a run begins: with -i its script's prompt is shown meanwhile */

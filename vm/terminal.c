@@ -167,7 +167,7 @@ static void *run(void *unused) {
   if (editing) lines_open(output_screen(), complete_names);
   listen_again();
   while (!ending) {
-    bool input = wake_wait(&wake, listening ? STDIN_FILENO : -1, -1);
+    bool input = wake_wait(&wake, listening ? STDIN_FILENO : -1);
     if (atomic_exchange(&suspended, false)) lines_suspend();
     if (atomic_exchange(&resized, false)) lines_resize();
     if (atomic_exchange(&ready, false))

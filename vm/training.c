@@ -102,7 +102,7 @@ static bool run(lua_State *L, Work *work) {
     }
     if (finished(work)) break;
     if (paused)
-      engine_sleep(-1);
+      engine_sleep();
     else if (!engine_step(L, work->trainer))
       return false;
     else

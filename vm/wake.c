@@ -20,9 +20,9 @@ void wake_ring(Wake *w) {
   errno = saved;
 }
 
-bool wake_wait(Wake *w, int fd, int timeout) {
+bool wake_wait(Wake *w, int fd) {
   struct pollfd on[2] = {{w->out, POLLIN, 0}, {fd, POLLIN, 0}}; /* poll passes over a negative fd */
-  if (poll(on, 2, timeout) <= 0) return false;
+  if (poll(on, 2, -1) <= 0) return false;
   char drain[64];
   while (read(w->out, drain, sizeof drain) == sizeof drain) continue;
   return on[1].revents != 0;
