@@ -125,7 +125,12 @@ static void fail_nonfinite(Trainer *t, const Update *u, const Before *b, double 
   before_restore(b, t);
   nonfinite_find(t, u, found, sizeof found);
   nn_clear_error();
-  nn_fail("the %s is %g%s%s", isfinite(loss) ? "gradient's norm" : "loss", isfinite(loss) ? norm : loss, *found ? "; " : "", found);
+  double bad = isfinite(loss) ? norm : loss;
+  nn_fail("the %s is %s%s%s", isfinite(loss) ? "gradient's norm" : "loss",
+          isnan(bad) ? "nan"
+          : bad > 0  ? "inf"
+                     : "-inf",
+          *found ? "; " : "", found);
 }
 
 static bool attempt(Trainer *t, const Update *u, const Before *b, double *norm) {

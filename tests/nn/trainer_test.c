@@ -1,0 +1,639 @@
+/* Trainers: they learn, they fail whole or not at all, and a checkpoint goes on to the bit. */
+#include "test.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { SAMPLES = 100, BATCH = 16, LATENT = 4 };
+static char folder[400];
+
+static const char *path_of(const char *name) {
+  static char paths[4][512];
+  static unsigned next;
+  char *path = paths[next++ % 4];
+  snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+  return path;
+}
+
+/* Points around eight places on a circle. */
+static Dataset *ring(long n) {
+  Dataset *set = dataset_new(1, (long[]){2}, n, false, true);
+  Random stream = {11, 0}, *before = random_use(&stream);
+  random_normal(set->reals->data, 2 * n);
+  random_use(before);
+  for (long i = 0; i < n; i++) {
+    double angle = (double)(i % 8) * 0.78539816339744831;
+    real *point = set->reals->data + 2 * i;
+    point[0] = (real)(cos(angle) + 0.05 * (double)point[0]);
+    point[1] = (real)(sin(angle) + 0.05 * (double)point[1]);
+    set->labels[i] = (int32_t)(i % 8 < 4) + 1;
+  }
+  set->classes = 2;
+  return set;
+}
+
+/* in -> hidden -> out, with BatchNorm and Dropout if they are to matter. */
+static Module *network(long in, long hidden, long out, bool norm) {
+  Module *part[] = {
+      module_make("Linear", (double)in, (double)hidden, NN_END),
+      norm ? module_make("BatchNorm", (double)hidden, NN_END) : module_make("LeakyReLU", 0.2, NN_END),
+      module_make("LeakyReLU", 0.2, NN_END),
+      module_make("Linear", (double)hidden, (double)hidden, NN_END),
+      module_make("LeakyReLU", 0.2, NN_END),
+      norm ? module_make("Dropout", 0.3, NN_END) : module_make("LeakyReLU", 0.2, NN_END),
+      module_make("Linear", (double)hidden, (double)out, NN_END),
+  };
+  Module *m = module_sequential(7, part);
+  for (int i = 0; i < 7; i++) module_drop(part[i]);
+  return m;
+}
+
+/* A trainer and what it is made of; networks start from the seed. */
+typedef struct Set {
+  Dataset *data;
+  Loader *loader;
+  Module *g, *d;
+  Optimizer *optim_g, *optim_d;
+  Trainer *t;
+} Set;
+
+static Set gan_set(int loss, uint64_t seed) {
+  Set s;
+  random_seed(seed);
+  s.data = ring(SAMPLES);
+  s.loader = loader_new(s.data, BATCH, true, false);
+  s.g = network(LATENT, 8, 2, true);
+  s.d = network(2, 8, 1, true);
+  if (loss == GAN_BCE) { /* which wants probabilities */
+    Module *part[] = {s.d, module_make("Sigmoid", NN_END)};
+    s.d = module_sequential(2, part);
+    module_drop(part[0]), module_drop(part[1]);
+  }
+  s.optim_g = optim_make("Adam", s.g, 1e-3);
+  s.optim_d = optim_make(loss == GAN_WGAN ? "RMSprop" : "Adam", s.d, 1e-3);
+  s.t = gan_trainer_new(&(GanOptions){.generator = s.g,
+                                      .discriminator = s.d,
+                                      .optim_g = s.optim_g,
+                                      .optim_d = s.optim_d,
+                                      .data = s.loader,
+                                      .latent = LATENT,
+                                      .loss = loss,
+                                      .d_steps = loss >= GAN_WGAN ? 2 : 1,
+                                      .label_smoothing = loss == GAN_BCE_LOGITS ? 0.1 : 0,
+                                      .instance_noise = 0.01,
+                                      .samples = 9});
+  CHECK(s.t != NULL);
+  return s;
+}
+
+static void set_drop(Set *s) {
+  trainer_drop(s->t);
+  optim_drop(s->optim_g), optim_drop(s->optim_d);
+  module_drop(s->g), module_drop(s->d);
+  loader_drop(s->loader);
+  dataset_drop(s->data);
+}
+
+/* ---- everything that a step may change, as one number ---- */
+
+static uint64_t mix(uint64_t hash, const void *bytes, size_t n) {
+  for (size_t i = 0; i < n; i++) hash = (hash ^ ((const uint8_t *)bytes)[i]) * 0x100000001b3;
+  return hash;
+}
+
+static bool mix_tensor(void *hash, const char *name, Module *owner, Named *entry) {
+  (void)name, (void)owner;
+  *(uint64_t *)hash = mix(*(uint64_t *)hash, entry->tensor->data, (size_t)tensor_numel(entry->tensor) * sizeof(real));
+  return true;
+}
+
+static uint64_t mix_optim(uint64_t hash, const Optimizer *o) {
+  for (int g = 0; g < o->groups; g++) {
+    const ParamGroup *group = &o->group[g];
+    hash = mix(hash, group->hyper, sizeof group->hyper);
+    hash = mix(hash, group->step, (size_t)group->n * sizeof(long));
+    for (int i = 0; i < group->n * o->row->slots; i++) /* a slot of zeros is as good as none */
+      for (long k = 0, n = group->slot[i] ? tensor_numel(group->slot[i]) : 0; k < n; k++)
+        if (group->slot[i]->data[k] != 0) hash = mix(hash, &group->slot[i]->data[k], sizeof(real));
+  }
+  return hash;
+}
+
+static uint64_t mix_network(uint64_t hash, Module *m, const Optimizer *o) {
+  CHECK(module_visit(m, mix_tensor, &hash));
+  return mix_optim(hash, o);
+}
+
+static uint64_t state_of(const Set *s) {
+  uint64_t hash = mix_network(mix_network(14695981039346656037u, s->g, s->optim_g), s->d, s->optim_d);
+  hash = mix(hash, &s->t->random, sizeof(Random));
+  hash = mix(hash, &s->loader->random, sizeof(Random));
+  hash = mix(hash, s->loader->order, SAMPLES * sizeof(long));
+  hash = mix(hash, (long[]){s->loader->epoch, s->loader->place, s->t->report.step}, 3 * sizeof(long));
+  return mix(hash, s->t->report.value, sizeof s->t->report.value);
+}
+
+static bool steps(Set *s, int n) {
+  for (int i = 0; i < n; i++)
+    if (!trainer_step(s->t)) return false;
+  return true;
+}
+
+static double value_of(const Trainer *t, const char *name) {
+  for (int i = 0; i < t->report.n; i++)
+    if (!strcmp(t->report.name[i], name)) return t->report.value[i];
+  return NAN;
+}
+
+/* ---- learning ---- */
+
+static void a_gan_learns_the_ring(void) {
+  random_seed(1);
+  Dataset *data = ring(4000);
+  Loader *loader = loader_new(data, 128, true, false);
+  Module *g = network(8, 48, 2, false), *d = network(2, 48, 1, false);
+  Optimizer *og = optim_make("Adam", g, 1e-3), *od = optim_make("Adam", d, 1e-3);
+  optim_set(og, "beta1", 0.5), optim_set(od, "beta1", 0.5);
+  Trainer *t = gan_trainer_new(&(GanOptions){.generator = g,
+                                             .discriminator = d,
+                                             .optim_g = og,
+                                             .optim_d = od,
+                                             .data = loader,
+                                             .latent = 8,
+                                             .loss = GAN_BCE_LOGITS,
+                                             .samples = 400});
+  for (int i = 0; i < 1500; i++) CHECK(trainer_step(t));
+  size_t scope = scope_enter();
+  Tensor *points = trainer_picture(t);
+  long near = 0, place[8] = {0};
+  for (int i = 0; points && i < 400; i++) {
+    double x = (double)points->data[2 * i], y = (double)points->data[2 * i + 1];
+    int k = (int)lround(atan2(y, x) / 0.78539816339744831 + 8) % 8;
+    if (hypot(x - cos(k * 0.78539816339744831), y - sin(k * 0.78539816339744831)) < 0.3) near++, place[k]++;
+  }
+  scope_leave(scope, NULL);
+  CHECK(near > 240);
+  for (int k = 0; k < 8; k++) CHECK(place[k] > 8);
+  CHECK(t->report.step == 1500 && t->report.epoch == 1500 / 32 && t->report.epoch_steps == 32 && t->report.seconds_per_step > 0);
+  trainer_drop(t), optim_drop(og), optim_drop(od), module_drop(g), module_drop(d), loader_drop(loader), dataset_drop(data);
+}
+
+static void every_loss_steps(void) {
+  for (int loss = GAN_BCE; gan_loss_name(loss); loss++) {
+    Set s = gan_set(loss, 3);
+    CHECK(steps(&s, 12));
+    CHECK(isfinite(value_of(s.t, "loss_d")) && isfinite(value_of(s.t, "loss_g")) && value_of(s.t, "grad_d") > 0);
+    CHECK(value_of(s.t, "grad_g") > 0 && isfinite(value_of(s.t, "D(x)")) && isfinite(value_of(s.t, "D(G(z))")));
+    if (loss == GAN_WGAN)
+      for (int i = 0; i < s.d->child[0].module->tensor[0].tensor->shape[0] * 2; i++)
+        CHECK(fabs((double)s.d->child[0].module->tensor[0].tensor->data[i]) <= 0.0100001);
+    CHECK(isfinite(value_of(s.t, "penalty")) == (loss == GAN_WGAN_GP));
+    CHECK(s.t->report.epoch_steps == (loss >= GAN_WGAN ? 4 : 7) && s.t->report.epoch == (loss >= GAN_WGAN ? 3 : 1));
+    set_drop(&s);
+  }
+}
+
+/* One step by hand, as in PyTorch's DCGAN tutorial: two passes of D, then G through the new D. */
+static void a_step_is_the_textbooks(void) {
+  Set a = gan_set(GAN_LSGAN, 5), b = gan_set(GAN_LSGAN, 5);
+  size_t scope = scope_enter();
+  a.t->random = b.t->random;
+  CHECK(trainer_step(a.t));
+  Random *before = random_use(&b.t->random);
+  Tensor *x, *noise;
+  CHECK(loader_next(b.loader, &x, NULL));
+  bool was = grad_enable(false);
+  Tensor *fake = module_forward(b.g, tensor_randn(2, (long[]){BATCH, LATENT}));
+  noise = tensor_randn(2, x->shape);
+  x = tensor_add(x, tensor_scale(noise, 0.01));
+  noise = tensor_randn(2, x->shape);
+  fake = tensor_add(fake, tensor_scale(noise, 0.01));
+  grad_enable(was);
+  Tensor *real_loss = tensor_scale(tensor_mean(tensor_square(tensor_shift(module_forward(b.d, x), -1)), 0, NULL, false), 0.5);
+  Tensor *fake_loss = tensor_scale(tensor_mean(tensor_square(module_forward(b.d, fake)), 0, NULL, false), 0.5);
+  CHECK(tensor_backward(tensor_add(real_loss, fake_loss), NULL, 0, NULL, 0) && optim_step(b.optim_d));
+  CHECK_NEAR(value_of(a.t, "loss_d"), tensor_item(real_loss) + tensor_item(fake_loss), 1e-6);
+  fake = module_forward(b.g, tensor_randn(2, (long[]){BATCH, LATENT}));
+  noise = tensor_randn(2, fake->shape);
+  Tensor *score = module_forward(b.d, tensor_add(fake, tensor_scale(noise, 0.01)));
+  Tensor *loss_g = tensor_scale(tensor_mean(tensor_square(tensor_shift(score, -1)), 0, NULL, false), 0.5);
+  CHECK(tensor_backward(loss_g, NULL, 0, NULL, 0) && optim_step(b.optim_g));
+  random_use(before);
+  CHECK_NEAR(value_of(a.t, "loss_g"), tensor_item(loss_g), 1e-6);
+  int n;
+  Tensor **p = module_parameters(a.g, &n), **q = module_parameters(b.g, &n);
+  for (int i = 0; i < n; i++)
+    for (long k = 0; k < tensor_numel(p[i]); k++) CHECK_NEAR((double)p[i]->data[k], (double)q[i]->data[k], 1e-5);
+  memory_free(p), memory_free(q);
+  CHECK(tensor_grad(a.d->child[0].module->tensor[0].tensor) != NULL);
+  scope_leave(scope, NULL);
+  set_drop(&a), set_drop(&b);
+}
+
+static Trainer *fit_set(Set *s, Loader *test, const char *loss) {
+  random_seed(2);
+  s->data = ring(SAMPLES);
+  s->loader = loader_new(s->data, BATCH, true, false);
+  s->g = network(2, 16, 2, false);
+  s->optim_g = optim_make("Adam", s->g, 1e-2);
+  return s->t = fit_trainer_new(
+             &(FitOptions){.model = s->g, .loss = losses_find(loss), .optim = s->optim_g, .data = s->loader, .test = test});
+}
+
+static void fit_drop(Set *s) {
+  trainer_drop(s->t);
+  optim_drop(s->optim_g);
+  module_drop(s->g);
+  loader_drop(s->loader);
+  dataset_drop(s->data);
+}
+
+static void a_classifier_is_fitted_and_tested(void) {
+  Set s;
+  Dataset *test_data = ring(80);
+  Loader *test = loader_new(test_data, 32, false, false);
+  CHECK(fit_set(&s, test, "CrossEntropyLoss") != NULL);
+  CHECK(steps(&s, 6) && isnan(value_of(s.t, "test_loss")));
+  CHECK(steps(&s, 1) && s.t->report.epoch == 1 && value_of(s.t, "test_loss") > 0);
+  double first = value_of(s.t, "test_loss"), loss, accuracy;
+  CHECK(steps(&s, 200));
+  CHECK(value_of(s.t, "test_loss") < first && value_of(s.t, "test_accuracy") > 0.9 && value_of(s.t, "accuracy") > 0.9);
+  s.g->child[0].module->training = false; /* flags come back as they were */
+  uint64_t before = mix_network(1, s.g, s.optim_g);
+  Random stream = s.t->random;
+  CHECK(fit_trainer_evaluate(s.t, s.loader, &loss, &accuracy) && accuracy > 0.9);
+  CHECK(before == mix_network(1, s.g, s.optim_g) && stream.position == s.t->random.position);
+  CHECK(s.g->training && !s.g->child[0].module->training);
+  CHECK(test->place == 0 && test->epoch == 0);
+  fit_drop(&s);
+  loader_drop(test);
+  dataset_drop(test_data);
+}
+
+/* Without labels the target is the input. */
+static void an_autoencoder_is_fitted(void) {
+  Set s;
+  CHECK(fit_set(&s, NULL, "MSELoss") != NULL);
+  memory_free(s.data->labels);
+  s.data->labels = NULL;
+  CHECK(steps(&s, 1));
+  double first = value_of(s.t, "loss");
+  CHECK(steps(&s, 150) && value_of(s.t, "loss") < first / 4 && isnan(value_of(s.t, "accuracy")));
+  fit_drop(&s);
+}
+
+static void schedules_follow_the_steps(void) {
+  Set s = gan_set(GAN_HINGE, 4);
+  const ScheduleRow *row = NULL;
+  for (int i = 0; i < schedules_count(); i++)
+    if (!strcmp(schedules_at(i)->name, "ExponentialLR")) row = schedules_at(i);
+  Schedule *schedule = schedule_new(row, s.optim_g, (Param[]){{.number = 0.5}});
+  CHECK(trainer_add_schedule(s.t, schedule));
+  schedule_drop(schedule);
+  CHECK(steps(&s, 3));
+  CHECK_NEAR(optim_get(s.optim_g, "lr"), 1e-3 / 8, 1e-12);
+  CHECK(trainer_save(s.t, path_of("schedule.ckpt"), NULL) && steps(&s, 2) && trainer_load(s.t, path_of("schedule.ckpt"), NULL));
+  CHECK(schedule->step == 3);
+  CHECK(steps(&s, 1));
+  CHECK_NEAR(optim_get(s.optim_g, "lr"), 1e-3 / 16, 1e-12);
+  set_drop(&s);
+}
+
+/* ---- pictures ---- */
+
+static void a_picture_changes_nothing(void) {
+  Set s = gan_set(GAN_HINGE, 6);
+  CHECK(steps(&s, 3));
+  s.d->training = false;
+  uint64_t before = state_of(&s);
+  Random stream = *random_current();
+  size_t scope = scope_enter();
+  Tensor *one = trainer_picture(s.t), *two = trainer_picture(s.t);
+  CHECK(one && two && one->shape[0] == 9 && one->shape[1] == 2 && !memcmp(one->data, two->data, 18 * sizeof(real)));
+  CHECK(!one->node && grad_enabled());
+  CHECK(state_of(&s) == before && random_current()->position == stream.position);
+  CHECK(s.g->training && s.g->child[1].module->training && !s.d->training && s.d->child[1].module->training);
+  CHECK(gan_trainer_set_latent(s.t, tensor_zeros(2, (long[]){5, LATENT})) && gan_trainer_latent(s.t)->shape[0] == 5);
+  CHECK(trainer_picture(s.t)->shape[0] == 5);
+  CHECK(!gan_trainer_set_latent(s.t, tensor_zeros(2, (long[]){5, LATENT + 1})));
+  CHECK_ERROR("the latent must be (N,...) with (4) for each picture, got (5,5)");
+  scope_leave(scope, NULL);
+  s.g->training = false; /* a step is in training mode all the same */
+  s.g->child[1].module->training = false;
+  Set again = gan_set(GAN_HINGE, 6);
+  CHECK(steps(&again, 4) && steps(&s, 1));
+  CHECK(!s.g->training && !s.g->child[1].module->training && state_of(&s) == state_of(&again));
+  set_drop(&s), set_drop(&again);
+}
+
+/* ---- failing ---- */
+
+/* Any allocation of a step may fail, any number of times: the step is then as if it had not been tried. */
+static void every_allocation_may_fail(void) {
+  for (int loss = GAN_BCE_LOGITS; loss <= GAN_WGAN_GP; loss += GAN_WGAN_GP - GAN_BCE_LOGITS) {
+    Set s = gan_set(loss, 7), never = gan_set(loss, 7);
+    CHECK(steps(&s, 6) && steps(&never, 7)); /* the next one begins an epoch */
+    size_t live = memory_use().live;
+    long failures = 0, told = 0, halves = 0, n = 1;
+    uint64_t before = state_of(&s);
+    for (; n < 100000; n++) {
+      memory_fail_after(n);
+      bool ok = trainer_step(s.t);
+      memory_fail_after(-1);
+      if (ok) break;
+      failures++;
+      told += strstr(nn_error(), "gan.Trainer: step 7, the ") != NULL;
+      CHECK_ERROR("out of memory");
+      uint64_t after = state_of(&s);
+      if (after != before) { /* an update of D is done and stays; the next one is tried from its first allocation on */
+        before = after;
+        halves++;
+        n = 0;
+      }
+    }
+    CHECK(failures > 400 && failures - told <= 3 * (halves + 1)); /* before the first half there is none to tell of */
+    CHECK(halves == (loss == GAN_WGAN_GP ? 2 : 1));
+    CHECK(state_of(&s) == state_of(&never));
+    CHECK(memory_use().live == live);
+    set_drop(&s), set_drop(&never);
+  }
+}
+
+static void nan_is_traced_to_its_layer(void) {
+  Set s = gan_set(GAN_BCE_LOGITS, 8), never = gan_set(GAN_BCE_LOGITS, 8);
+  CHECK(steps(&s, 4) && steps(&never, 5));
+  uint64_t before = state_of(&s);
+  real *weight = &s.d->child[3].module->tensor[0].tensor->data[5], was = *weight;
+  *weight = (real)NAN;
+  CHECK(!trainer_step(s.t));
+  CHECK_ERROR(
+      "gan.Trainer: step 5, the discriminator's half: the loss is nan; first not finite: weight of layer 4 (Linear(8, 8)) of "
+      "the discriminator");
+  *weight = was;
+  CHECK(state_of(&s) == before);
+  real *point = s.data->reals->data + 2 * s.loader->order[s.loader->place], held = *point;
+  *point = (real)INFINITY;
+  CHECK(!trainer_step(s.t));
+  CHECK_ERROR("first not finite: the input of layer 1 (Linear(2, 8)) of the discriminator");
+  *point = held;
+  real *scale = &s.g->child[1].module->tensor[0].tensor->data[0], old = *scale;
+  *scale = sizeof(real) == 4 ? (real)3e38 : (real)1.5e308; /* overflows where it is multiplied by more than 1 */
+  CHECK(!trainer_step(s.t));
+  CHECK_ERROR("of the generator");
+  *scale = old;
+  CHECK(state_of(&s) == before);
+  CHECK(steps(&s, 1) && state_of(&s) == state_of(&never));
+  set_drop(&s), set_drop(&never);
+}
+
+static bool broken;
+
+/* The generator of the next test: fails, when told to, in the generator's half only. */
+static Tensor *brittle(Module *m, int n, Tensor *const *x) {
+  (void)n;
+  if (broken && grad_enabled()) return nn_fail("it broke");
+  return module_forward(m->child[0].module, x[0]);
+}
+
+static void a_failed_half_is_gone_on_with(void) {
+  Set s = gan_set(GAN_HINGE, 9), never = gan_set(GAN_HINGE, 9);
+  Module *custom = module_custom("Brittle", brittle, NULL, NULL);
+  CHECK(module_add_child(custom, "net", s.g));
+  Trainer *t = gan_trainer_new(&(GanOptions){.generator = custom,
+                                             .discriminator = s.d,
+                                             .optim_g = s.optim_g,
+                                             .optim_d = s.optim_d,
+                                             .data = s.loader,
+                                             .latent = LATENT,
+                                             .loss = GAN_HINGE,
+                                             .instance_noise = 0.01,
+                                             .samples = 9});
+  t->random = s.t->random;
+  trainer_drop(s.t);
+  s.t = t;
+  CHECK(steps(&s, 2) && steps(&never, 3));
+  broken = true;
+  uint64_t generator = mix_optim(1, s.optim_g);
+  for (int i = 0; i < 3; i++) {
+    CHECK(!trainer_step(t));
+    CHECK_ERROR("gan.Trainer: step 3, the generator's half, in the generator: Brittle: it broke");
+    CHECK(mix_optim(1, s.optim_g) == generator && mix_optim(1, s.optim_d) == mix_optim(1, never.optim_d));
+  }
+  broken = false;
+  CHECK(trainer_save(t, path_of("half.ckpt"), NULL) && trainer_load(t, path_of("half.ckpt"), NULL)); /* the half is in it */
+  CHECK(steps(&s, 1) && state_of(&s) == state_of(&never));
+  module_drop(custom);
+  set_drop(&s), set_drop(&never);
+}
+
+static void bad_options_are_refused(void) {
+  Set s = gan_set(GAN_HINGE, 9);
+  GanOptions good = {.generator = s.g,
+                     .discriminator = s.d,
+                     .optim_g = s.optim_g,
+                     .optim_d = s.optim_d,
+                     .data = s.loader,
+                     .latent = LATENT,
+                     .loss = GAN_HINGE},
+             o = good;
+  o.discriminator = NULL;
+  CHECK(!gan_trainer_new(&o));
+  CHECK_ERROR("gan.Trainer: discriminator is missing");
+  o = good, o.latent = 0;
+  CHECK(!gan_trainer_new(&o));
+  CHECK_ERROR("latent must be at least 1, got 0");
+  o = good, o.loss = 17;
+  CHECK(!gan_trainer_new(&o));
+  CHECK_ERROR("no loss number 17");
+  o = good, o.label_smoothing = 0.1;
+  CHECK(!gan_trainer_new(&o));
+  CHECK_ERROR("hinge has no labels");
+  o = good, o.optim_g = s.optim_d, o.optim_d = s.optim_g;
+  CHECK(!gan_trainer_new(&o));
+  CHECK_ERROR("optim_g holds no parameter of the generator");
+  o = good, o.instance_noise = -1;
+  CHECK(!gan_trainer_new(&o));
+  CHECK_ERROR("instance_noise must be at least 0, got -1");
+  o = good, o.latent = LATENT + 1;
+  Trainer *t = gan_trainer_new(&o);
+  CHECK(!trainer_step(t));
+  CHECK_ERROR("gan.Trainer: step 1, the discriminator's half, in the generator: layer 1 (Linear(4, 8)): wants x of shape (...,4)");
+  trainer_drop(t);
+  Dataset *wide = dataset_new(1, (long[]){3}, 40, false, false);
+  tensor_fill(wide->reals, 0);
+  Loader *loader = loader_new(wide, 8, true, false);
+  o = good, o.data = loader;
+  t = gan_trainer_new(&o);
+  CHECK(!trainer_step(t) && loader->place == 0);
+  CHECK_ERROR("the generator makes (8,2) of (8,4), the data are (8,3)");
+  trainer_drop(t), loader_drop(loader), dataset_drop(wide);
+  CHECK(!fit_trainer_new(&(FitOptions){.model = s.g, .optim = s.optim_g, .data = s.loader}));
+  CHECK_ERROR("nn.Trainer: loss is missing");
+  set_drop(&s);
+}
+
+/* ---- checkpoints ---- */
+
+static void resuming_goes_on_to_the_bit(void) {
+  for (int loss = GAN_BCE; gan_loss_name(loss); loss++) {
+    Set whole = gan_set(loss, 12), first = gan_set(loss, 12);
+    CHECK(steps(&whole, 20) && steps(&first, 9)); /* in the middle of an epoch */
+    CHECK(trainer_save(first.t, path_of("run.ckpt"), "--lr 1e-3"));
+    set_drop(&first);
+    Set second = gan_set(loss, 99); /* other weights, other streams */
+    char *note = NULL;
+    CHECK(trainer_load(second.t, path_of("run.ckpt"), &note));
+    CHECK(note && !strcmp(note, "--lr 1e-3"));
+    memory_free(note);
+    CHECK(second.t->report.step == 9 && second.t->report.n >= 6);
+    CHECK(steps(&second, 11) && state_of(&second) == state_of(&whole));
+    size_t scope = scope_enter();
+    Tensor *a = trainer_picture(whole.t), *b = trainer_picture(second.t);
+    CHECK(a && b && !memcmp(a->data, b->data, 18 * sizeof(real)));
+    scope_leave(scope, NULL);
+    set_drop(&whole), set_drop(&second);
+  }
+}
+
+static size_t read_file(const char *path, uint8_t **bytes) {
+  FILE *f = fopen(path, "rb");
+  *bytes = NULL;
+  if (!f) return 0;
+  fseek(f, 0, SEEK_END);
+  size_t n = (size_t)ftell(f);
+  rewind(f);
+  *bytes = malloc(n);
+  CHECK(fread(*bytes, 1, n, f) == n);
+  fclose(f);
+  return n;
+}
+
+static void write_file(const char *path, const uint8_t *bytes, size_t n) {
+  FILE *f = fopen(path, "wb");
+  CHECK(f && fwrite(bytes, 1, n, f) == n);
+  fclose(f);
+}
+
+static void damage_is_refused_and_changes_nothing(void) {
+  uint8_t *bytes;
+  Set s = gan_set(GAN_HINGE, 13);
+  CHECK(steps(&s, 5) && trainer_save(s.t, path_of("good.ckpt"), "note"));
+  size_t n = read_file(path_of("good.ckpt"), &bytes), live = memory_use().live;
+  CHECK(n > 5000 && steps(&s, 2));
+  uint64_t before = state_of(&s);
+  for (size_t i = 0, accepted = 0; i < n; i += 1 + i / 400) { /* densest at the beginning */
+    bytes[i] ^= (uint8_t)(1 << i % 8);
+    write_file(path_of("bad.ckpt"), bytes, n);
+    bytes[i] ^= (uint8_t)(1 << i % 8);
+    accepted += trainer_load(s.t, path_of("bad.ckpt"), NULL);
+    CHECK(!accepted);
+    CHECK_ERROR("bad.ckpt");
+    CHECK(state_of(&s) == before);
+  }
+  for (size_t cut = 0; cut < n; cut += 1 + cut / 100) {
+    write_file(path_of("bad.ckpt"), bytes, cut);
+    CHECK(!trainer_load(s.t, path_of("bad.ckpt"), NULL));
+    CHECK_ERROR("bad.ckpt is");
+    CHECK(state_of(&s) == before);
+  }
+  for (long at = 1;; at++) { /* memory that runs out while loading */
+    memory_fail_after(at);
+    bool ok = trainer_load(s.t, path_of("good.ckpt"), NULL);
+    memory_fail_after(-1);
+    if (ok) break;
+    CHECK_ERROR("out of memory");
+    CHECK(state_of(&s) == before);
+  }
+  CHECK(memory_use().live == live && state_of(&s) != before && s.t->report.step == 5);
+  CHECK(!trainer_load(s.t, path_of("missing.ckpt"), NULL));
+  CHECK_ERROR("missing.ckpt: cannot read it: No such file");
+  free(bytes);
+  set_drop(&s);
+}
+
+static void what_does_not_fit_is_refused(void) {
+  Set s = gan_set(GAN_HINGE, 14), f;
+  uint64_t before = state_of(&s);
+  CHECK(fit_set(&f, NULL, "CrossEntropyLoss") && steps(&f, 1) && trainer_save(f.t, path_of("fit.ckpt"), NULL));
+  CHECK(!trainer_load(s.t, path_of("fit.ckpt"), NULL));
+  CHECK_ERROR("fit.ckpt: its kind is nn.Trainer, here it is gan.Trainer");
+  Set sgd = gan_set(GAN_HINGE, 14), wgan = gan_set(GAN_WGAN, 14);
+  CHECK(steps(&wgan, 1) && trainer_save(wgan.t, path_of("wgan.ckpt"), NULL));
+  CHECK(!trainer_load(s.t, path_of("wgan.ckpt"), NULL));
+  CHECK_ERROR("wgan.ckpt: its optim_d is RMSprop, here it is Adam");
+  CHECK(state_of(&s) == before);
+  Module *wide = network(LATENT, 9, 2, true), *longer = module_sequential(2, (Module *[]){wide, wide});
+  CHECK(module_save(s.g, path_of("net.ckpt")));
+  CHECK(!module_load(wide, path_of("net.ckpt")));
+  CHECK_ERROR("net.ckpt holds 1.weight (8,4), the network wants (9,4)");
+  CHECK(!module_load(longer, path_of("net.ckpt")));
+  CHECK_ERROR("net.ckpt lacks 1.1.weight (9,4), which the network has");
+  Module *linear = module_make("Linear", LATENT, 8, NN_END), *head = module_sequential(1, &linear);
+  CHECK(!module_load(head, path_of("net.ckpt")));
+  CHECK_ERROR("net.ckpt holds 2.weight (8), which the network lacks");
+  CHECK(!module_load(s.g, path_of("fit.ckpt")));
+  CHECK_ERROR("its kind is nn.Trainer, here it is network");
+  module_drop(wide), module_drop(longer), module_drop(linear), module_drop(head);
+  set_drop(&s), set_drop(&sgd), set_drop(&wgan), fit_drop(&f);
+}
+
+static void a_network_goes_round(void) {
+  Set a = gan_set(GAN_HINGE, 15), b = gan_set(GAN_HINGE, 16);
+  CHECK(steps(&a, 3));
+  uint64_t one = 1, two = 1;
+  CHECK(module_save(a.g, path_of("g.ckpt")) && module_load(b.g, path_of("g.ckpt")));
+  CHECK(module_visit(a.g, mix_tensor, &one) && module_visit(b.g, mix_tensor, &two) && one == two);
+  CHECK(!module_save(a.g, path_of("no/where/g.ckpt")));
+  CHECK_ERROR("cannot write: No such file");
+  set_drop(&a), set_drop(&b);
+}
+
+static void memory_is_flat(void) {
+  Set s = gan_set(GAN_WGAN_GP, 17);
+  CHECK(steps(&s, 20));
+  MemoryUse before = memory_use();
+  CHECK(steps(&s, 300));
+  MemoryUse after = memory_use();
+  CHECK(after.fresh == before.fresh && after.live == before.live && after.peak == before.peak);
+  set_drop(&s);
+}
+
+static void bits_do_not_depend_on_threads(void) {
+  uint64_t state[3];
+  int threads = workers_count();
+  for (int i = 0; i < 3; i++) {
+    workers_set(i + 1);
+    Set s = gan_set(GAN_WGAN_GP, 18);
+    CHECK(steps(&s, 8));
+    state[i] = state_of(&s);
+    set_drop(&s);
+  }
+  workers_set(threads);
+  CHECK(state[0] == state[1] && state[1] == state[2]);
+}
+
+int main(void) {
+  const char *out = getenv("GANDER_TEST_OUT");
+  snprintf(folder, sizeof folder, "%s/trainer-XXXXXX", out ? out : "/tmp");
+  if (!mkdtemp(folder)) return 1;
+  size_t live = memory_use().live;
+  a_gan_learns_the_ring();
+  every_loss_steps();
+  a_step_is_the_textbooks();
+  a_classifier_is_fitted_and_tested();
+  an_autoencoder_is_fitted();
+  schedules_follow_the_steps();
+  a_picture_changes_nothing();
+  every_allocation_may_fail();
+  nan_is_traced_to_its_layer();
+  a_failed_half_is_gone_on_with();
+  bad_options_are_refused();
+  resuming_goes_on_to_the_bit();
+  damage_is_refused_and_changes_nothing();
+  what_does_not_fit_is_refused();
+  a_network_goes_round();
+  memory_is_flat();
+  bits_do_not_depend_on_threads();
+  CHECK(memory_use().live == live);
+  return test_done();
+}
