@@ -6,8 +6,8 @@
 #include "row.h"
 
 static const Op *const *const tables[] = {ops_make,   ops_elementwise, ops_activation, ops_arithmetic, ops_compare,
-                                          ops_reduce, ops_softmax,     ops_shape,      ops_index,      ops_matmul,
-                                          ops_conv,   ops_pool,        ops_norm};
+                                          ops_reduce, ops_softmax,     ops_shape,      ops_slice,      ops_index,
+                                          ops_matmul, ops_conv,        ops_pool,       ops_norm};
 enum { TABLES = sizeof tables / sizeof *tables, MOST_OPS = 256 };
 
 static const Op *listed[MOST_OPS];
@@ -129,6 +129,19 @@ bool call_check_dims(Call *c, int param, int ndim) {
     seen[dim] = true;
   }
   return true;
+}
+
+long shape_product(const long *shape, int from, int to) {
+  long n = 1;
+  for (int i = from; i < to; i++) n *= shape[i];
+  return n;
+}
+
+int call_get_dim(Call *c, int param, int ndim) {
+  long given = (long)c->param[param].number, dim = given < 0 ? given + ndim : given;
+  if (dim >= 0 && dim < ndim) return (int)dim;
+  call_fail(c, "dimension %ld of a tensor with %d dimension%s", given < 0 ? given : given + 1, ndim, ndim == 1 ? "" : "s");
+  return -1;
 }
 
 /* ---- the call ---- */

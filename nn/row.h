@@ -26,7 +26,9 @@ bool call_shape(Call *c, int ndim, const long *shape); /* sets the result's shap
 bool call_same(Call *c);                               /* a shape function: as the first argument */
 bool call_broadcast(Call *c);                          /* a shape function: all tensors broadcast together */
 bool broadcast_shapes(int an, const long *a, int bn, const long *b, int *n, long *shape);
-bool call_check_dims(Call *c, int param, int ndim); /* is the list of dimensions inside ndim, without repeats? */
+bool call_check_dims(Call *c, int param, int ndim);      /* is the list of dimensions inside ndim, without repeats? */
+long shape_product(const long *shape, int from, int to); /* of the sides from .. to-1 */
+int call_get_dim(Call *c, int param, int ndim);          /* the dimension in a parameter, from 0; -1 and an error outside ndim */
 
 /* The tables of ops, each at the end of its file in ops/, each ending with NULL. */
 extern const Op *const ops_make[];
@@ -37,6 +39,7 @@ extern const Op *const ops_compare[];
 extern const Op *const ops_reduce[];
 extern const Op *const ops_softmax[];
 extern const Op *const ops_shape[];
+extern const Op *const ops_slice[];
 extern const Op *const ops_index[];
 extern const Op *const ops_matmul[];
 extern const Op *const ops_conv[];

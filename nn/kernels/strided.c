@@ -1,98 +1,127 @@
-/* Copying between layouts: transposes, broadcasts, flips and slices are all a walk with other strides. */
+/* Copies a box of elements: the two innermost dimensions are a matrix, cut into pieces that the workers share. */
 #include "strided.h"
 
 #include <string.h>
 
-enum { GRAIN = 16384, TILE = 16 };
+enum { PIECE = 16384, TILE = 16, SHORT = 16 };
 
-typedef struct Walk {
-  real *out;
-  const real *in;
-  int ndim;
-  long shape[NN_DIMS], stride[NN_DIMS];
-  long out_step, in_step, run; /* of copy_runs */
-} Walk;
+typedef struct Matrix {
+  long rows, columns, row_to, row_from, to, from; /* to, from: the steps along a row */
+} Matrix;
 
-/* Leaves out dimensions of 1 and joins those that one stride walks through. */
-static void simplify(Walk *w, int ndim, const long *shape, const long *stride) {
-  for (int i = 0; i < ndim; i++) {
-    if (shape[i] == 1) continue;
-    int last = w->ndim - 1;
-    if (w->ndim && w->stride[last] == stride[i] * shape[i]) {
-      w->shape[last] *= shape[i];
-      w->stride[last] = stride[i];
-    } else {
-      w->shape[w->ndim] = shape[i];
-      w->stride[w->ndim++] = stride[i];
-    }
-  }
-  if (!w->ndim) w->ndim = 1, w->shape[0] = 1, w->stride[0] = 0;
-}
+typedef struct Plan {
+  const Box *box;
+  int outer; /* dimensions before the matrix */
+  Matrix m;
+  long band, bands, strip, strips; /* rows and columns of a piece, and how many there are */
+} Plan;
 
-static const real *start_of(const Walk *w, long place, int dims) {
-  const real *at = w->in;
-  for (int d = dims - 1; d >= 0; d--) {
-    at += place % w->shape[d] * w->stride[d];
-    place /= w->shape[d];
-  }
-  return at;
-}
-
-static void rows(void *job, long from, long to) {
-  const Walk *w = job;
-  long n = w->shape[w->ndim - 1], stride = w->stride[w->ndim - 1];
-  for (long row = from; row < to; row++) {
-    const real *in = start_of(w, row, w->ndim - 1);
-    real *out = w->out + row * n;
-    if (stride == 1)
-      memcpy(out, in, (size_t)n * sizeof(real));
-    else if (!stride)
-      for (long i = 0; i < n; i++) out[i] = *in;
-    else
-      for (long i = 0; i < n; i++) out[i] = in[i * stride];
-  }
-}
-
-/* A matrix whose columns are contiguous in `in`: by tiles, so that both sides are read and written in lines. */
-static void transpose_tile(const real *in, long column, real *out, long row, long m, long n) {
-  for (long i = 0; i < m; i++)
-    for (long j = 0; j < n; j++) out[i * row + j] = in[i + j * column];
-}
-
-static void transposed(void *job, long from, long to) {
-  const Walk *w = job;
-  int d = w->ndim - 2;
-  long m = w->shape[d], n = w->shape[d + 1], bands = (m + TILE - 1) / TILE, column = w->stride[d + 1];
-  for (long i = from; i < to; i++) {
-    long matrix = i / bands, row = i % bands * TILE, height = m - row < TILE ? m - row : TILE;
-    const real *in = start_of(w, matrix, d) + row;
-    real *out = w->out + (matrix * m + row) * n;
-    for (long j = 0; j < n; j += TILE) transpose_tile(in + j * column, column, out + j, n, height, n - j < TILE ? n - j : TILE);
-  }
-}
-
-void copy_strided(real *out, int ndim, const long *shape, const real *in, const long *stride) {
-  Walk w = {.out = out, .in = in};
-  long n = 1;
-  for (int i = 0; i < ndim; i++) n *= shape[i];
-  if (!n) return;
-  simplify(&w, ndim, shape, stride);
-  long last = w.shape[w.ndim - 1];
-  if (w.ndim > 1 && w.stride[w.ndim - 2] == 1 && w.stride[w.ndim - 1] > 1) {
-    long bands = (w.shape[w.ndim - 2] + TILE - 1) / TILE;
-    workers_for(n / (w.shape[w.ndim - 2] * last) * bands, GRAIN / (TILE * last) + 1, transposed, &w);
+/* Dimensions of 1 are left out, and those joined that one step walks through. */
+void box_add(Box *box, long side, long to, long from) {
+  int last = box->ndim - 1;
+  if (side == 1) return;
+  if (box->ndim && box->to[last] == to * side && box->from[last] == from * side) {
+    box->side[last] *= side;
   } else {
-    workers_for(n / last, GRAIN / last + 1, rows, &w);
+    last = box->ndim++;
+    box->side[last] = side;
+  }
+  box->to[last] = to;
+  box->from[last] = from;
+}
+
+/* ---- one piece: a matrix ---- */
+
+static void copy_row(real *out, const real *in, long n, long to, long from) {
+  if (to == 1 && from == 1 && n >= SHORT)
+    memcpy(out, in, (size_t)n * sizeof *out);
+  else if (to == 1 && from == 1)
+    for (long i = 0; i < n; i++) out[i] = in[i];
+  else if (to == 1 && from == 0)
+    for (long i = 0; i < n; i++) out[i] = *in;
+  else if (to == 1)
+    for (long i = 0; i < n; i++) out[i] = in[i * from];
+  else
+    for (long i = 0; i < n; i++) out[i * to] = in[i * from];
+}
+
+static void copy_rows(real *out, const real *in, Matrix m) {
+  for (long row = 0; row < m.rows; row++) copy_row(out + row * m.row_to, in + row * m.row_from, m.columns, m.to, m.from);
+}
+
+/* By tiles, so that both sides are read and written in whole cache lines. */
+static void transpose(real *out, const real *in, Matrix m) {
+  for (long row = 0; row < m.rows; row += TILE)
+    for (long column = 0; column < m.columns; column += TILE) {
+      long rows = m.rows - row < TILE ? m.rows - row : TILE, columns = m.columns - column < TILE ? m.columns - column : TILE;
+      real *to = out + row * m.row_to + column;
+      const real *from = in + row + column * m.from;
+      for (long i = 0; i < rows; i++)
+        for (long j = 0; j < columns; j++) to[i * m.row_to + j] = from[i + j * m.from];
+    }
+}
+
+static void copy_pieces(void *job, long from, long to) {
+  const Plan *p = job;
+  const Box *box = p->box;
+  for (long piece = from; piece < to; piece++) {
+    long column = piece % p->strips * p->strip, row = piece / p->strips % p->bands * p->band;
+    long place = piece / p->strips / p->bands;
+    Matrix m = p->m;
+    real *out = box->out + row * m.row_to + column * m.to;
+    const real *in = box->in + row * m.row_from + column * m.from;
+    for (int d = p->outer - 1; d >= 0; d--) {
+      out += place % box->side[d] * box->to[d];
+      in += place % box->side[d] * box->from[d];
+      place /= box->side[d];
+    }
+    m.rows = m.rows - row < p->band ? m.rows - row : p->band;
+    m.columns = m.columns - column < p->strip ? m.columns - column : p->strip;
+    if (m.row_from == 1 && m.to == 1 && m.from != 1)
+      transpose(out, in, m);
+    else
+      copy_rows(out, in, m);
   }
 }
 
-static void runs(void *job, long from, long to) {
-  const Walk *w = job;
-  for (long i = from; i < to; i++) memcpy(w->out + i * w->out_step, w->in + i * w->in_step, (size_t)w->run * sizeof(real));
+/* ---- the whole ---- */
+
+static void exchange(Box *box, int a, int b) {
+  long *const of[] = {box->side, box->to, box->from};
+  for (int i = 0; i < 3; i++) {
+    long held = of[i][a];
+    of[i][a] = of[i][b];
+    of[i][b] = held;
+  }
 }
 
-void copy_runs(real *out, long out_step, const real *in, long in_step, long n, long run) {
-  if (!run) return;
-  Walk w = {.out = out, .in = in, .out_step = out_step, .in_step = in_step, .run = run};
-  workers_for(n, GRAIN / run + 1, runs, &w);
+/* Where rows are not neighbours in `in` but another dimension's are, the two make a matrix to be transposed. */
+static void pair_for_transpose(Box *box) {
+  int last = box->ndim - 1;
+  if (last < 1 || box->from[last] == 1 || box->from[last] == 0) return;
+  for (int d = last - 1; d >= 0; d--)
+    if (box->from[d] == 1) {
+      exchange(box, d, last - 1);
+      return;
+    }
+}
+
+void box_copy(const Box *given) {
+  Box box = *given;
+  pair_for_transpose(&box);
+  int n = box.ndim;
+  Plan p = {.box = &box, .outer = n > 2 ? n - 2 : 0};
+  p.m = (Matrix){.rows = n > 1 ? box.side[n - 2] : 1, .columns = n ? box.side[n - 1] : 1};
+  if (n > 1) p.m.row_to = box.to[n - 2], p.m.row_from = box.from[n - 2];
+  if (n) p.m.to = box.to[n - 1], p.m.from = box.from[n - 1];
+  long outer = 1;
+  for (int d = 0; d < p.outer; d++) outer *= box.side[d];
+  if (!outer || !p.m.rows || !p.m.columns) return;
+  p.strip = p.m.columns < PIECE ? p.m.columns : PIECE;
+  p.strips = (p.m.columns + p.strip - 1) / p.strip;
+  p.band = PIECE / p.strip + TILE - 1;
+  p.band -= p.band % TILE;
+  if (p.band > p.m.rows) p.band = p.m.rows;
+  p.bands = (p.m.rows + p.band - 1) / p.band;
+  workers_for(outer * p.bands * p.strips, PIECE / (p.band * p.strip) + 1, copy_pieces, &p);
 }

@@ -1,13 +1,21 @@
-/* Copying between layouts. */
+/* Copying between layouts: transposes, broadcasts, flips, slices and pads are all a walk with other steps. */
 #ifndef GANDER_KERNELS_STRIDED_H
 #define GANDER_KERNELS_STRIDED_H
 
 #include "../nn.h"
 
-/* out, contiguous with the given shape, takes in[sum of place[d] * stride[d]]; strides may be 0 or negative. */
-void copy_strided(real *out, int ndim, const long *shape, const real *in, const long *stride);
+enum { BOX_DIMS = 2 * NN_DIMS };
 
-/* Copies `n` runs of `run` elements: out[i * out_step] from in[i * in_step]. */
-void copy_runs(real *out, long out_step, const real *in, long in_step, long n, long run);
+/* A box of elements: out[sum of place[d] * to[d]] takes in[sum of place[d] * from[d]]. Steps may be 0 (in `from`: one element
+ * for many) or negative; no two places may meet in out. */
+typedef struct Box {
+  real *out;
+  const real *in;
+  int ndim;
+  long side[BOX_DIMS], to[BOX_DIMS], from[BOX_DIMS];
+} Box;
+
+void box_add(Box *box, long side, long to, long from); /* a further dimension, from the outermost on */
+void box_copy(const Box *box);
 
 #endif
