@@ -13,7 +13,7 @@ CHECK_PACKAGES = valgrind clang libclang-rt-14-dev clang-format
 WARN     = -Wall -Wextra -Wpedantic -Werror
 # products and sums are rounded one by one, so that every CPU gives the same bits
 CFLAGS   = -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -ffp-contract=off -fno-math-errno -pthread -MMD -MP $(EXTRA)
-KERNELFLAGS = -O3
+KERNELFLAGS = -O3 -fno-trapping-math
 NN_PC    = openblas libpng libjpeg zlib
 VM_PC    = lua5.4 readline
 NN_CFLAGS = $(shell pkg-config --cflags $(NN_PC))

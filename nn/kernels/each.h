@@ -12,6 +12,7 @@ typedef struct Run {
   const real *p; /* the op's numbers */
 } Run;
 
+void each_fill(const Run *r); /* y[i] = p[0] */
 void each_neg(const Run *r);
 void each_abs(const Run *r);
 void each_sign(const Run *r);

@@ -1,130 +1,117 @@
 /* Activation functions and their gradients: g is the gradient of the result y, x the argument. */
-#include <tgmath.h>
-
 #include "each_loop.h"
+#include "math.h"
 
-static const double half_root = 0.70710678118654752440, /* sqrt(1/2) */
-    normal_peak = 0.39894228040143267794;               /* 1/sqrt(2 pi) */
-
-static inline real to_tanh(real x) {
-  return tanh(x);
-}
-void each_tanh(const Run *r) {
-  each1(r, to_tanh);
+CPU_VARIANTS void each_tanh(const Run *r) {
+  each1(r, tanh_of);
 }
 
 /* g (1 - y^2) */
-static inline real tanh_slope(real g, real y) {
+INLINE real tanh_slope(real g, real y) {
   return g * (1 - y * y);
 }
-void each_tanh_backward(const Run *r) {
+CPU_VARIANTS void each_tanh_backward(const Run *r) {
   each2(r, tanh_slope);
 }
 
-/* 1 / (1 + e^-x) */
-static inline real sigmoid(real x) {
-  return 1 / (1 + exp(-x));
-}
-void each_sigmoid(const Run *r) {
-  each1(r, sigmoid);
+CPU_VARIANTS void each_sigmoid(const Run *r) {
+  each1(r, sigmoid_of);
 }
 
 /* g y (1 - y) */
-static inline real sigmoid_slope(real g, real y) {
+INLINE real sigmoid_slope(real g, real y) {
   return g * (y * (1 - y));
 }
-void each_sigmoid_backward(const Run *r) {
+CPU_VARIANTS void each_sigmoid_backward(const Run *r) {
   each2(r, sigmoid_slope);
 }
 
-static inline real relu(real x) {
+INLINE real relu(real x) {
   return x < 0 ? 0 : x;
 }
-void each_relu(const Run *r) {
+CPU_VARIANTS void each_relu(const Run *r) {
   each1(r, relu);
 }
 
-static inline real relu_slope(real g, real y) {
+INLINE real relu_slope(real g, real y) {
   return y <= 0 ? 0 : g;
 }
-void each_relu_backward(const Run *r) {
+CPU_VARIANTS void each_relu_backward(const Run *r) {
   each2(r, relu_slope);
 }
 
-static inline real leaky_relu(real x, real slope) {
-  return x > 0 ? x : x * slope;
+INLINE real leaky_relu(real x, real slope) {
+  const real low = x * slope;
+  return x > 0 ? x : low;
 }
-void each_leaky_relu(const Run *r) {
+CPU_VARIANTS void each_leaky_relu(const Run *r) {
   each1p(r, leaky_relu);
 }
 
-static inline real leaky_relu_slope(real g, real y, real slope) {
-  return y > 0 ? g : g * slope;
+INLINE real leaky_relu_slope(real g, real y, real slope) {
+  const real low = g * slope;
+  return y > 0 ? g : low;
 }
-void each_leaky_relu_backward(const Run *r) {
+CPU_VARIANTS void each_leaky_relu_backward(const Run *r) {
   each2p(r, leaky_relu_slope);
 }
 
 /* x, or alpha (e^x - 1) below 0 */
-static inline real elu(real x, real alpha) {
-  return x > 0 ? x : alpha * expm1(x);
+INLINE real elu(real x, real alpha) {
+  const real low = alpha * expm1_of(x > 0 ? 0 : x);
+  return x > 0 ? x : low;
 }
-void each_elu(const Run *r) {
+CPU_VARIANTS void each_elu(const Run *r) {
   each1p(r, elu);
 }
 
-static inline real elu_slope(real g, real y, real alpha) {
-  return y > 0 ? g : g * (y + alpha);
+INLINE real elu_slope(real g, real y, real alpha) {
+  const real low = g * (y + alpha);
+  return y > 0 ? g : low;
 }
-void each_elu_backward(const Run *r) {
+CPU_VARIANTS void each_elu_backward(const Run *r) {
   each2p(r, elu_slope);
 }
 
-/* The normal distribution: its density is phi(x) = e^(-x^2/2) / sqrt(2 pi), Phi(x) the share below x. */
-static inline real phi(real x) {
-  return (real)normal_peak * exp(-x * x / 2);
+/* x Phi(x), Phi(x) being the share of the normal distribution below x */
+INLINE real gelu(real x) {
+  return x * normal_below(x);
 }
-static inline real below(real x) {
-  return erfc(-x * (real)half_root) / 2;
-}
-
-/* x Phi(x) */
-static inline real gelu(real x) {
-  return x * below(x);
-}
-void each_gelu(const Run *r) {
+CPU_VARIANTS void each_gelu(const Run *r) {
   each1(r, gelu);
 }
 
-/* g (Phi(x) + x phi(x)) */
-static inline real gelu_slope(real g, real x) {
-  return g * (below(x) + x * phi(x));
+/* g (Phi(x) + x phi(x)), with the density phi(x) = e^(-x^2/2) / sqrt(2 pi) */
+INLINE real gelu_slope(real g, real x) {
+  const real peak = (real)0.39894228040143267794, phi = peak * exp_of(x * x * (real)-0.5);
+  return g * (normal_below(x) + x * phi);
 }
-void each_gelu_backward(const Run *r) {
+CPU_VARIANTS void each_gelu_backward(const Run *r) {
   each2(r, gelu_slope);
 }
 
 /* x sigmoid(x) */
-static inline real silu(real x) {
-  return x / (1 + exp(-x));
+INLINE real silu(real x) {
+  return x * sigmoid_of(x);
 }
-void each_silu(const Run *r) {
+CPU_VARIANTS void each_silu(const Run *r) {
   each1(r, silu);
 }
 
 /* g s (1 + x (1 - s)), s = sigmoid(x) */
-static inline real silu_slope(real g, real x) {
-  real s = sigmoid(x);
+INLINE real silu_slope(real g, real x) {
+  const real s = sigmoid_of(x);
   return g * (s * (1 + x * (1 - s)));
 }
-void each_silu_backward(const Run *r) {
+CPU_VARIANTS void each_silu_backward(const Run *r) {
   each2(r, silu_slope);
 }
 
 /* log(1 + e^x), written so that nothing overflows */
-static inline real softplus(real x) {
-  return (x < 0 ? 0 : x) + log1p(exp(-fabs(x)));
+INLINE real softplus(real x) {
+  const real size = x < 0 ? -x : x;
+  return (x < 0 ? 0 : x) + log1p_of(exp_of(-size));
 }
-void each_softplus(const Run *r) {
+CPU_VARIANTS void each_softplus(const Run *r) {
   each1(r, softplus);
 }

@@ -3,55 +3,55 @@
 
 #include "each_loop.h"
 
-static inline real add(real a, real b) {
+INLINE real add(real a, real b) {
   return a + b;
 }
-void each_add(const Run *r) {
+CPU_VARIANTS void each_add(const Run *r) {
   each2(r, add);
 }
 
-static inline real sub(real a, real b) {
+INLINE real sub(real a, real b) {
   return a - b;
 }
-void each_sub(const Run *r) {
+CPU_VARIANTS void each_sub(const Run *r) {
   each2(r, sub);
 }
 
-static inline real mul(real a, real b) {
+INLINE real mul(real a, real b) {
   return a * b;
 }
-void each_mul(const Run *r) {
+CPU_VARIANTS void each_mul(const Run *r) {
   each2(r, mul);
 }
 
-static inline real divide(real a, real b) {
+INLINE real divide(real a, real b) {
   return a / b;
 }
-void each_div(const Run *r) {
+CPU_VARIANTS void each_div(const Run *r) {
   each2(r, divide);
 }
 
-static inline real power(real a, real b) {
+INLINE real power(real a, real b) {
   return pow(a, b);
 }
-static inline real itself(real x) {
+INLINE real itself(real x) {
   return x;
 }
-static inline real square(real x) {
+INLINE real square(real x) {
   return x * x;
 }
-static inline real cube(real x) {
+INLINE real cube(real x) {
   return x * x * x;
 }
-static inline real root(real x) {
+INLINE real root(real x) {
   return sqrt(x);
 }
-static inline real inverse(real x) {
+INLINE real inverse(real x) {
   return 1 / x;
 }
 
 /* An exponent that is one number for all is mostly one of these. */
-void each_pow(const Run *r) {
+CPU_VARIANTS void each_pow(const Run *r) {
   const real b = *r->x[1];
   if (r->step[1] || !r->step[0])
     each2(r, power);
@@ -69,63 +69,63 @@ void each_pow(const Run *r) {
     each2(r, power);
 }
 
-static inline real maximum(real a, real b) {
+INLINE real maximum(real a, real b) {
   return a > b || a != a ? a : b;
 }
-void each_maximum(const Run *r) {
+CPU_VARIANTS void each_maximum(const Run *r) {
   each2(r, maximum);
 }
 
-static inline real minimum(real a, real b) {
+INLINE real minimum(real a, real b) {
   return a < b || a != a ? a : b;
 }
-void each_minimum(const Run *r) {
+CPU_VARIANTS void each_minimum(const Run *r) {
   each2(r, minimum);
 }
 
-static inline real eq(real a, real b) {
+INLINE real eq(real a, real b) {
   return a == b;
 }
-void each_eq(const Run *r) {
+CPU_VARIANTS void each_eq(const Run *r) {
   each2(r, eq);
 }
 
-static inline real ne(real a, real b) {
+INLINE real ne(real a, real b) {
   return a != b;
 }
-void each_ne(const Run *r) {
+CPU_VARIANTS void each_ne(const Run *r) {
   each2(r, ne);
 }
 
-static inline real lt(real a, real b) {
+INLINE real lt(real a, real b) {
   return a < b;
 }
-void each_lt(const Run *r) {
+CPU_VARIANTS void each_lt(const Run *r) {
   each2(r, lt);
 }
 
-static inline real le(real a, real b) {
+INLINE real le(real a, real b) {
   return a <= b;
 }
-void each_le(const Run *r) {
+CPU_VARIANTS void each_le(const Run *r) {
   each2(r, le);
 }
 
-static inline real gt(real a, real b) {
+INLINE real gt(real a, real b) {
   return a > b;
 }
-void each_gt(const Run *r) {
+CPU_VARIANTS void each_gt(const Run *r) {
   each2(r, gt);
 }
 
-static inline real ge(real a, real b) {
+INLINE real ge(real a, real b) {
   return a >= b;
 }
-void each_ge(const Run *r) {
+CPU_VARIANTS void each_ge(const Run *r) {
   each2(r, ge);
 }
 
-void each_where(const Run *r) {
+CPU_VARIANTS void each_where(const Run *r) {
   real *restrict y = r->y;
   const real *condition = r->x[0], *a = r->x[1], *b = r->x[2];
   const long sc = r->step[0], sa = r->step[1], sb = r->step[2];

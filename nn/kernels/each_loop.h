@@ -3,8 +3,7 @@
 #define GANDER_EACH_LOOP_H
 
 #include "each.h"
-
-#define INLINE static inline __attribute__((always_inline))
+#include "kernel.h"
 
 INLINE void each1(const Run *r, real (*f)(real x)) {
   real *restrict y = r->y;

@@ -1,9 +1,41 @@
 /* Softmax: the largest element is taken off first, so that no power overflows; sums are kept in double. */
-#include <tgmath.h>
-
 #include "softmax.h"
+#include "fold.h"
+#include "math.h"
 
-static void find_largest(real *largest, const real *x, long count, long stride, long width) {
+/* ---- along neighbours ---- */
+
+CPU_VARIANTS static void powers(real *y, const real *x, long n, real largest) {
+  for (long i = 0; i < n; i++) y[i] = exp_of(x[i] - largest);
+}
+
+CPU_VARIANTS static void softmax_line(real *y, const real *x, long n) {
+  powers(y, x, n, (real)fold_largest.line(x, n, 0));
+  const real share = (real)(1 / fold_sum.line(y, n, 0));
+  for (long i = 0; i < n; i++) y[i] *= share;
+}
+
+CPU_VARIANTS static void log_softmax_line(real *y, const real *x, long n) {
+  const double largest = fold_largest.line(x, n, 0);
+  powers(y, x, n, (real)largest);
+  const double shift = largest + log(fold_sum.line(y, n, 0));
+  for (long i = 0; i < n; i++) y[i] = (real)((double)x[i] - shift);
+}
+
+CPU_VARIANTS static void softmax_line_slope(real *dx, const real *g, const real *y, long n) {
+  for (long i = 0; i < n; i++) dx[i] = g[i] * y[i];
+  const real sum = (real)fold_sum.line(dx, n, 0);
+  for (long i = 0; i < n; i++) dx[i] = y[i] * (g[i] - sum);
+}
+
+CPU_VARIANTS static void log_softmax_line_slope(real *dx, const real *g, const real *y, long n) {
+  const real sum = (real)fold_sum.line(g, n, 0);
+  for (long i = 0; i < n; i++) dx[i] = g[i] - exp_of(y[i]) * sum;
+}
+
+/* ---- along elements that stand apart ---- */
+
+CPU_VARIANTS static void find_largest(real *largest, const real *x, long count, long stride, long width) {
   for (long i = 0; i < width; i++) largest[i] = x[i];
   for (long row = 1; row < count; row++)
     for (long i = 0; i < width; i++) {
@@ -12,13 +44,17 @@ static void find_largest(real *largest, const real *x, long count, long stride, 
     }
 }
 
-void softmax_columns(real *y, const real *x, long count, long stride, long width) {
+CPU_VARIANTS void softmax_columns(real *y, const real *x, long count, long stride, long width) {
+  if (stride == 1) {
+    softmax_line(y, x, count);
+    return;
+  }
   real largest[SOFTMAX_WIDTH];
   double sum[SOFTMAX_WIDTH] = {0};
   find_largest(largest, x, count, stride, width);
   for (long row = 0; row < count; row++)
     for (long i = 0; i < width; i++) {
-      y[row * stride + i] = exp(x[row * stride + i] - largest[i]);
+      y[row * stride + i] = exp_of(x[row * stride + i] - largest[i]);
       sum[i] += (double)y[row * stride + i];
     }
   for (long i = 0; i < width; i++) sum[i] = 1 / sum[i];
@@ -26,18 +62,26 @@ void softmax_columns(real *y, const real *x, long count, long stride, long width
     for (long i = 0; i < width; i++) y[row * stride + i] = (real)((double)y[row * stride + i] * sum[i]);
 }
 
-void log_softmax_columns(real *y, const real *x, long count, long stride, long width) {
+CPU_VARIANTS void log_softmax_columns(real *y, const real *x, long count, long stride, long width) {
+  if (stride == 1) {
+    log_softmax_line(y, x, count);
+    return;
+  }
   real largest[SOFTMAX_WIDTH];
   double sum[SOFTMAX_WIDTH] = {0};
   find_largest(largest, x, count, stride, width);
   for (long row = 0; row < count; row++)
-    for (long i = 0; i < width; i++) sum[i] += (double)exp(x[row * stride + i] - largest[i]);
+    for (long i = 0; i < width; i++) sum[i] += (double)exp_of(x[row * stride + i] - largest[i]);
   for (long i = 0; i < width; i++) sum[i] = (double)largest[i] + log(sum[i]);
   for (long row = 0; row < count; row++)
     for (long i = 0; i < width; i++) y[row * stride + i] = (real)((double)x[row * stride + i] - sum[i]);
 }
 
-void softmax_slope(real *dx, const real *g, const real *y, long count, long stride, long width) {
+CPU_VARIANTS void softmax_slope(real *dx, const real *g, const real *y, long count, long stride, long width) {
+  if (stride == 1) {
+    softmax_line_slope(dx, g, y, count);
+    return;
+  }
   double sum[SOFTMAX_WIDTH] = {0};
   for (long row = 0; row < count; row++)
     for (long i = 0; i < width; i++) sum[i] += (double)g[row * stride + i] * (double)y[row * stride + i];
@@ -46,11 +90,15 @@ void softmax_slope(real *dx, const real *g, const real *y, long count, long stri
       dx[row * stride + i] = (real)((double)y[row * stride + i] * ((double)g[row * stride + i] - sum[i]));
 }
 
-void log_softmax_slope(real *dx, const real *g, const real *y, long count, long stride, long width) {
+CPU_VARIANTS void log_softmax_slope(real *dx, const real *g, const real *y, long count, long stride, long width) {
+  if (stride == 1) {
+    log_softmax_line_slope(dx, g, y, count);
+    return;
+  }
   double sum[SOFTMAX_WIDTH] = {0};
   for (long row = 0; row < count; row++)
     for (long i = 0; i < width; i++) sum[i] += (double)g[row * stride + i];
   for (long row = 0; row < count; row++)
     for (long i = 0; i < width; i++)
-      dx[row * stride + i] = (real)((double)g[row * stride + i] - (double)exp(y[row * stride + i]) * sum[i]);
+      dx[row * stride + i] = (real)((double)g[row * stride + i] - (double)exp_of(y[row * stride + i]) * sum[i]);
 }

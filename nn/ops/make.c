@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../kernels/each.h"
 #include "../row.h"
 
 enum { GRAIN = 16384 };
@@ -58,7 +59,7 @@ typedef struct Fill {
 
 static void fill_piece(void *job, long from, long to) {
   const Fill *f = job;
-  for (long i = from; i < to; i++) f->y[i] = f->value;
+  each_fill(&(Run){.y = f->y + from, .n = to - from, .p = &f->value});
 }
 
 static bool fill(Call *c, double value) {

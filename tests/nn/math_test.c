@@ -1,0 +1,76 @@
+/* How far the vector functions are from the true values, in units in the last place of a float, over the whole range. */
+#include "test.h"
+
+#include <float.h>
+
+enum { EVERY = 4099 }; /* of all 2^32 floats, one in this many is tried */
+
+static Tensor *all_floats(void) {
+  long n = (long)(UINT32_MAX / EVERY) + 1;
+  Tensor *x = tensor_zeros(1, &n);
+  for (long i = 0; i < n && x; i++) {
+    uint32_t bits = (uint32_t)i * EVERY;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    x->data[i] = (real)value;
+  }
+  return x;
+}
+
+static double ulps(real got, double want) {
+  if (isnan(want)) return isnan(got) ? 0 : INFINITY;
+  if (isinf((float)want)) return (float)got == (float)want ? 0 : INFINITY;
+  int exponent;
+  frexp(fmax(fabs(want), (double)FLT_MIN), &exponent);
+  return fabs((double)got - want) / ldexp(1, exponent - 24);
+}
+
+/* Elements outside from..to are not looked at. */
+static void measure(const char *name, Tensor *x, Tensor *y, double (*truth)(double), double from, double to, double most) {
+  double worst = 0, at = 0;
+  for (long i = 0, n = tensor_numel(x); i < n && y; i++) {
+    double value = (double)x->data[i];
+    if (value < from || value > to) continue;
+    double off = ulps(y->data[i], truth(value));
+    if (!(off <= worst)) worst = off, at = value;
+  }
+  printf("%-10s %.2f ulp at %.9g\n", name, worst, at);
+  CHECK(y != NULL && worst <= most);
+}
+
+static double sigmoid(double x) {
+  return 1 / (1 + exp(-x));
+}
+
+static double gelu(double x) {
+  return x * erfc(-x * sqrt(0.5)) / 2;
+}
+
+static double silu(double x) {
+  return x / (1 + exp(-x));
+}
+
+static double softplus(double x) {
+  return fmax(x, 0) + log1p(exp(-fabs(x)));
+}
+
+static double elu(double x) {
+  return x > 0 ? x : expm1(x);
+}
+
+int main(void) {
+  size_t scope = scope_enter();
+  Tensor *x = all_floats();
+  measure("exp", x, tensor_exp(x), exp, -INFINITY, INFINITY, 1);
+  measure("log", x, tensor_log(x), log, -INFINITY, INFINITY, 1);
+  measure("log1p", x, tensor_log1p(x), log1p, -INFINITY, INFINITY, 2);
+  measure("tanh", x, tensor_tanh(x), tanh, -INFINITY, INFINITY, 2);
+  measure("sigmoid", x, tensor_sigmoid(x), sigmoid, -INFINITY, INFINITY, 2);
+  measure("erf", x, tensor_erf(x), erf, -INFINITY, INFINITY, 2);
+  measure("elu", x, tensor_elu(x, 1), elu, -INFINITY, INFINITY, 2);
+  measure("softplus", x, tensor_softplus(x), softplus, -87, INFINITY, 3);
+  measure("silu", x, tensor_silu(x), silu, -87, FLT_MAX, 3);
+  measure("gelu", x, tensor_gelu(x), gelu, -12, FLT_MAX, 8);
+  scope_leave(scope, NULL);
+  return test_done();
+}
