@@ -93,6 +93,10 @@ bool training_waits(void);        /* is anything in the background, paused or no
 void training_interrupt(void);    /* Ctrl-C: all of it stops, and says so */
 void training_end(void);
 
+/* ---- progress.c ---- */
+
+void progress_step(const Trainer *t, long until); /* after a step of a run in the foreground */
+
 /* ---- program.c ---- */
 
 /* Libraries, LUA_INIT, -e and -l, the script: what failed is reported. *prompt: a prompt is wanted. */

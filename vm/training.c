@@ -105,8 +105,10 @@ static bool run(lua_State *L, Work *work) {
       engine_sleep();
     else if (!engine_step(L, work->trainer))
       return false;
-    else
+    else {
+      progress_step(work->trainer, work->until);
       training_step(L);
+    }
   }
   return true;
 }
@@ -120,6 +122,7 @@ bool engine_run(lua_State *L, Trainer *t, long until_step) {
   Activity before = interrupt_activity(TRAINING);
   engine_offer_prompt();
   bool ok = run(L, &work);
+  engine_progress("");
   interrupt_activity(before);
   foreground = work.next;
   trainer_drop(t);
