@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sdl.h"
 #include "view.h"
@@ -10,9 +11,8 @@
 typedef struct Window {
   View *view;
   SDL_Window *window;
-  SDL_Renderer *renderer;
-  SDL_Texture *texture;
-  Canvas canvas;        /* what the texture shows */
+  SDL_Surface *surface; /* the canvas as SDL sees it */
+  Canvas canvas;
   Scene scene;          /* a copy of the view's */
   unsigned seen;        /* version of the view's scene in the copy */
   bool help, stale;     /* stale: all is to be drawn again, at once */
@@ -68,8 +68,9 @@ static const char *sdl_begin(void) {
   sdl.SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1"); /* signals are the engine's */
   sdl.SetHint(SDL_HINT_VIDEO_ALLOW_SCREENSAVER, "1");
   sdl.SetHint(SDL_HINT_QUIT_ON_LAST_WINDOW_CLOSE, "0");
-  sdl.SetHint(SDL_HINT_RENDER_SCALE_QUALITY, "0");
   if (sdl.Init(SDL_INIT_VIDEO)) return sdl.GetError();
+  /* X takes pixels from shared memory; through OpenGL a machine without a graphics card would draw them twice */
+  if (!strcmp(sdl.GetCurrentVideoDriver(), "x11")) sdl.SetHint(SDL_HINT_FRAMEBUFFER_ACCELERATION, "0");
   wake_event = sdl.RegisterEvents(1);
   pthread_mutex_lock(&wake_lock);
   sdl_runs = true;
@@ -88,28 +89,28 @@ static void sdl_end(void) {
 
 /* ---- opening and closing ---- */
 
-static void measure(Window *w) {
-  int width = 0, height = 0, outer = 0, unused = 0;
-  sdl.GetRendererOutputSize(w->renderer, &width, &height);
-  sdl.GetWindowSize(w->window, &outer, &unused);
-  if (width < 1 || height < 1) return;
-  float density = outer > 0 ? (float)width / (float)outer : 1;
+static bool measure(Window *w) {
+  const SDL_Surface *screen = sdl.GetWindowSurface(w->window);
+  int width = 0, height = 0;
+  if (!screen || screen->w < 1 || screen->h < 1) return false;
+  sdl.GetWindowSize(w->window, &width, &height);
+  float density = width > 0 ? (float)screen->w / (float)width : 1;
   view_lock(w->view);
-  w->view->width = width;
-  w->view->height = height;
+  w->view->width = screen->w;
+  w->view->height = screen->h;
   w->view->density = density;
   pthread_mutex_unlock(&w->view->lock);
   w->stale = true;
-  if (w->texture && w->canvas.width == width && w->canvas.height == height) return;
-  if (!canvas_resize(&w->canvas, width, height)) return;
-  w->canvas.scale = scene_scale(width, height, density);
-  if (w->texture) sdl.DestroyTexture(w->texture);
-  w->texture = sdl.CreateTexture(w->renderer, SDL_PIXELFORMAT_RGBA32, SDL_TEXTUREACCESS_STREAMING, width, height);
+  if (w->surface) sdl.FreeSurface(w->surface);
+  w->surface = NULL;
+  if (!canvas_resize(&w->canvas, screen->w, screen->h)) return false;
+  w->canvas.scale = scene_scale(screen->w, screen->h, density);
+  w->surface = sdl.CreateRGBSurfaceWithFormatFrom(w->canvas.pixel, screen->w, screen->h, 32, screen->w * 4, SDL_PIXELFORMAT_RGBA32);
+  return w->surface && !sdl.SetSurfaceBlendMode(w->surface, SDL_BLENDMODE_NONE);
 }
 
 static void destroy(Window *w) {
-  if (w->texture) sdl.DestroyTexture(w->texture);
-  if (w->renderer) sdl.DestroyRenderer(w->renderer);
+  if (w->surface) sdl.FreeSurface(w->surface);
   if (w->window) sdl.DestroyWindow(w->window);
   canvas_free(&w->canvas);
   scene_end(&w->scene);
@@ -124,10 +125,7 @@ static const char *create(Window *w) {
   w->window = sdl.CreateWindow(s->title, SDL_WINDOWPOS_CENTERED, SDL_WINDOWPOS_CENTERED, w->view->width, w->view->height, flags);
   if (!w->window) return sdl.GetError();
   sdl.SetWindowMinimumSize(w->window, MIN_WIDTH, MIN_HEIGHT);
-  w->renderer = sdl.CreateRenderer(w->window, -1, 0);
-  if (!w->renderer) return sdl.GetError();
-  measure(w);
-  return w->texture ? NULL : sdl.GetError();
+  return measure(w) ? NULL : sdl.GetError();
 }
 
 static void open_wanted(View *v) {
@@ -312,13 +310,11 @@ static void draw_help(Window *w) {
 }
 
 static void show(Window *w, Rect part) {
-  if (!w->texture || !part.w) return;
-  SDL_Rect r = {part.x, part.y, part.w, part.h};
-  const uint8_t *from = w->canvas.pixel + ((size_t)part.y * (size_t)w->canvas.width + (size_t)part.x) * 4;
-  sdl.UpdateTexture(w->texture, &r, from, w->canvas.width * 4);
-  sdl.RenderClear(w->renderer);
-  sdl.RenderCopy(w->renderer, w->texture, NULL, NULL);
-  sdl.RenderPresent(w->renderer);
+  SDL_Surface *screen = sdl.GetWindowSurface(w->window);
+  if (!screen || !w->surface || !part.w) return;
+  SDL_Rect from = {part.x, part.y, part.w, part.h}, to = from;
+  sdl.UpperBlit(w->surface, &from, screen, &to);
+  sdl.UpdateWindowSurfaceRects(w->window, &to, 1);
 }
 
 static void draw(Window *w) {
@@ -387,8 +383,6 @@ static void handle(const SDL_Event *e) {
   Window *w = NULL;
   if (e->type == SDL_WINDOWEVENT && (w = find(e->window.windowID))) window_event(w, &e->window);
   if (e->type == SDL_KEYDOWN && (w = find(e->key.windowID))) press(w, &e->key);
-  if (e->type == SDL_RENDER_TARGETS_RESET || e->type == SDL_RENDER_DEVICE_RESET)
-    for (int i = 0; i < windows; i++) window[i]->stale = true;
   if (e->type == SDL_QUIT) engine_quit(0);
 }
 

@@ -98,7 +98,9 @@ static double multiple(double scale) {
   return scale >= 1 && floor(scale) >= 0.8 * scale ? floor(scale) : scale;
 }
 
-/* The number of columns that shows the pictures largest and leaves the least of the last row empty. */
+static const double ragged = 0.9; /* what a grid is worth whose last row is not full */
+
+/* The number of columns that shows the pictures largest, in full rows if that costs little. */
 static Grid arrange(const Images *im, int width, int height, int gap) {
   Grid best = {1, im->n, gap, 1, 1};
   double most = 0;
@@ -107,7 +109,7 @@ static Grid arrange(const Images *im, int width, int height, int gap) {
     double scale =
         fmin((double)(width - gap * (columns - 1)) / columns / im->w, (double)(height - gap * (rows - 1)) / rows / im->h);
     scale = multiple(scale);
-    double worth = scale * im->n / (rows * columns);
+    double worth = scale * im->n / (rows * columns) * (im->n < rows * columns ? ragged : 1);
     if (worth <= most) continue;
     most = worth;
     best = (Grid){columns, rows, gap, (int)(scale * im->w), (int)(scale * im->h)};
