@@ -70,6 +70,7 @@ struct Tensor *scope_leave(size_t scope, struct Tensor *result); /* drops all si
  * other; they are cut by n and grain only, never by the number of threads, so results have the same bits on any. */
 void workers_for(long n, long grain, void (*body)(void *job, long from, long to), void *job);
 int workers_count(void);
+int workers_self(void);        /* which thread runs this piece, 0..workers_count()-1: for room to work in, never for results */
 void workers_set(int threads); /* 1..64; the first use takes GANDER_THREADS or the number of cores */
 
 /* ---- random numbers -------------------------------------------------------------------- */

@@ -32,7 +32,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 static pthread_t thread[MOST];
 static int threads;               /* with the caller's; 0 before the first use */
+static unsigned born;             /* the round before the threads' first */
 static _Thread_local bool inside; /* a loop within a loop runs on the thread that met it */
+static _Thread_local int self;    /* 0: the caller's */
 
 static void relax(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -63,8 +65,9 @@ static void wait_for_round(unsigned seen) {
   pthread_mutex_unlock(&lock);
 }
 
-static void *worker(void *start) {
-  unsigned seen = (unsigned)(uintptr_t)start;
+static void *worker(void *number) {
+  unsigned seen = born;
+  self = (int)(intptr_t)number;
 #ifdef __linux__
   setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE); /* the window and the prompt come first */
 #endif
@@ -99,9 +102,9 @@ void workers_set(int n) {
   stop_all();
   openblas_set_num_threads(1);
   int most = n < 1 ? 1 : n > MOST ? MOST : n;
-  unsigned seen = atomic_load(&round_number);
+  born = atomic_load(&round_number);
   for (threads = 1; threads < most; threads++)
-    if (pthread_create(&thread[threads], NULL, worker, (void *)(uintptr_t)seen)) break; /* fewer threads do the same work */
+    if (pthread_create(&thread[threads], NULL, worker, (void *)(intptr_t)threads)) break; /* fewer threads do the same work */
 }
 
 int workers_count(void) {
@@ -110,6 +113,10 @@ int workers_count(void) {
     workers_set(wish && atoi(wish) > 0 ? atoi(wish) : (int)sysconf(_SC_NPROCESSORS_ONLN));
   }
   return threads;
+}
+
+int workers_self(void) {
+  return self;
 }
 
 void workers_for(long n, long grain, void (*body)(void *, long, long), void *job) {
