@@ -1,0 +1,41 @@
+/* Tiles: the innermost loops of all products. A tile is a few rows and columns of a result, kept in registers while
+ * its sum goes on. tile_loop.h has the loops, tile_*.c one compilation of them for each instruction set.
+ *
+ * Each number of a result is a chain of fused multiply-adds in the order of the sum, whatever the tile, so that all
+ * instruction sets with fused multiply-add give the same bits. */
+#ifndef GANDER_TILE_H
+#define GANDER_TILE_H
+
+#include "../nn.h"
+
+/* How the three loops of a sum (samples, rows, pixels) step through its operands. */
+typedef struct Walk {
+  long count[3], a_step[3], b_step[3];
+} Walk;
+
+/* out[r][0..columns) are set to `start` (NULL: zeros) plus the sum; with `add` they grow by it. `start` and each row of b
+ * are read in whole vectors, also past `columns`. */
+typedef struct Finish {
+  int columns;
+  bool add;
+  const real *start;
+  real *const *out;
+} Finish;
+
+typedef struct Tile {
+  const char *name;
+  int height, width; /* the most rows and columns */
+  int lanes;         /* columns of one vector */
+  /* sum over t < taps, k < depth of a[t * height + r][k] * b[(t * depth + k) * b_step + column] */
+  void (*gather)(int height, const real *const *a, long taps, long depth, const real *b, long b_step, const Finish *f);
+  /* sum over the walk of a[r] * b[column] */
+  void (*outer)(int height, const real *a, const real *b, const Walk *w, const Finish *f);
+  /* as gather, for a few columns: b[column * b_step + t * depth + k] */
+  void (*dot)(int height, const real *const *a, long taps, long depth, const real *b, long b_step, const Finish *f);
+} Tile;
+
+enum { DOT_COLUMNS = 4 }; /* the most that dot takes */
+
+const Tile *tile_best(void); /* for this CPU or, when it is set, GANDER_CPU; NULL and nn_error() if that names none */
+
+#endif

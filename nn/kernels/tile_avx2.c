@@ -1,0 +1,10 @@
+/* Tiles for AVX2 with fused multiply-add: 12 of 16 registers hold sums. */
+#ifdef __AVX2__
+#define VECTOR 32
+#define HEIGHT 6
+#define EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
+#include "tile_loop.h"
+
+extern const Tile tile_avx2;
+const Tile tile_avx2 = {"avx2", HEIGHT, WIDTH, LANES, gather, outer, dot};
+#endif

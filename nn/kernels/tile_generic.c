@@ -1,0 +1,8 @@
+/* Tiles for any CPU with 16 or more vector registers of 16 bytes. */
+#define VECTOR 16
+#define HEIGHT 6
+#define EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
+#include "tile_loop.h"
+
+extern const Tile tile_generic;
+const Tile tile_generic = {"generic", HEIGHT, WIDTH, LANES, gather, outer, dot};
