@@ -1,0 +1,191 @@
+/* Sharing a product out into tiles. A piece of work is a block of tiles one below the other times some panels: the rows
+ * of a block stay in the first cache while panel after panel passes by. */
+#include "product.h"
+
+#include <string.h>
+
+#include "../row.h"
+
+enum {
+  POINTERS = 4096, /* to runs, in a block */
+  TILES = 8,       /* most of a block */
+  MOST_HEIGHT = 16,
+  MOST_WIDTH = 64,
+  RUN = 2048,     /* numbers of a sum before it is added to the result: keeps panels in the second cache and errors small */
+  TAPS = 256,     /* most in such a part: TAPS * MOST_HEIGHT pointers fit */
+  PIECES = 16,    /* to share out, where there are enough panels */
+  SMALL = 1 << 16 /* multiplications that are not worth sharing */
+};
+
+/* ---- panels ---- */
+
+bool panels_new(Panels *p, long depth, long columns, long run) {
+  const Tile *tile = tile_best();
+  if (!tile) return false;
+  *p = (Panels){.depth = depth, .columns = columns, .width = columns <= DOT_COLUMNS && run >= 32 ? 1 : tile->width};
+  p->memory = tensor_new(3, (long[]){(columns + p->width - 1) / p->width, depth, p->width});
+  if (!p->memory) return false;
+  p->data = p->memory->data;
+  return true;
+}
+
+void panels_drop(Panels *p) {
+  tensor_drop(p->memory);
+}
+
+/* Rows that are contiguous in b. */
+static void fill_rows(real *to, int width, long columns, long rows, const real *b, long row_step) {
+  for (long i = 0; i < rows; i++, to += width, b += row_step) {
+    memcpy(to, b, (size_t)columns * sizeof(real));
+    for (long j = columns; j < width; j++) to[j] = 0;
+  }
+}
+
+/* Columns of b, a few rows at a time so that what is written stays in the cache. */
+static void fill_columns(real *to, int width, long columns, long rows, const real *b, long row_step, long column_step) {
+  enum { STEP = 16 };
+  for (long from = 0; from < rows; from += STEP) {
+    long until = rows - from < STEP ? rows : from + STEP;
+    for (long j = 0; j < width; j++)
+      for (long i = from; i < until; i++) to[i * width + j] = j < columns ? b[i * row_step + j * column_step] : 0;
+  }
+}
+
+void panels_fill(const Panels *p, long first, long rows, const real *b, long row_step, long column_step) {
+  for (long column = 0, panel = 0; column < p->columns; column += p->width, panel++) {
+    long columns = p->columns - column < p->width ? p->columns - column : p->width;
+    real *to = p->data + (panel * p->depth + first) * p->width;
+    const real *from = b + column * column_step;
+    if (column_step == 1)
+      fill_rows(to, p->width, columns, rows, from, row_step);
+    else
+      fill_columns(to, p->width, columns, rows, from, row_step, column_step);
+  }
+}
+
+/* ---- run ---- */
+
+typedef struct Run {
+  const Product *p;
+  const Tile *tile;
+  long tiles, blocks, panels, groups; /* tiles are in blocks, panels in groups: a piece is one of each */
+  long taps;                          /* at once */
+} Run;
+
+typedef struct Block {
+  long from, to; /* tiles */
+  const real *a[POINTERS];
+  real *out[TILES * MOST_HEIGHT];
+} Block;
+
+static long tile_row(const Run *run, long tile) {
+  return tile * run->p->rows / run->tiles;
+}
+
+static void locate_block(const Run *run, Block *block, long tap, long taps) {
+  const real **a = block->a;
+  real **out = block->out;
+  for (long tile = block->from; tile < block->to; tile++) {
+    long row = tile_row(run, tile);
+    int rows = (int)(tile_row(run, tile + 1) - row);
+    run->p->locate(run->p->job, row, rows, tap, taps, a, out);
+    a += rows * taps;
+    out += rows;
+  }
+}
+
+/* Adds a part of the sums, `taps` runs of `depth` numbers, into the columns of one panel. */
+static void run_panel(const Run *run, const Block *block, long panel, long taps, long depth, long at, bool first) {
+  const Product *p = run->p;
+  const Panels *b = p->panels;
+  int width = b->width == 1 ? DOT_COLUMNS : b->width;
+  long column = panel * width, columns = b->columns - column < width ? b->columns - column : width;
+  real start[MOST_WIDTH] = {0}, *out[MOST_HEIGHT];
+  if (p->bias && first) memcpy(start, p->bias + column, (size_t)columns * sizeof(real));
+  if (p->whole && b->width > 1) columns = (columns + run->tile->lanes - 1) / run->tile->lanes * run->tile->lanes;
+  Finish finish = {(int)columns, !first, p->bias && first ? start : NULL, out};
+  const real *from = b->data + (b->width == 1 ? column * b->depth + at : (panel * b->depth + at) * width), *const *a = block->a;
+  real *const *to = block->out;
+  for (long tile = block->from; tile < block->to; tile++) {
+    int rows = (int)(tile_row(run, tile + 1) - tile_row(run, tile));
+    for (int r = 0; r < rows; r++) out[r] = to[r] + column;
+    if (b->width == 1)
+      run->tile->dot(rows, a, taps, depth, from, b->depth, &finish);
+    else
+      run->tile->gather(rows, a, taps, depth, from, width, &finish);
+    a += rows * taps;
+    to += rows;
+  }
+}
+
+static void run_piece(const Run *run, long piece) {
+  const Product *p = run->p;
+  long number = piece / run->groups, group = piece % run->groups;
+  Block block;
+  block.from = number * run->tiles / run->blocks;
+  block.to = (number + 1) * run->tiles / run->blocks;
+  long pointers = tile_row(run, block.to) - tile_row(run, block.from);
+  for (long tap = 0; tap < p->taps; tap += run->taps) {
+    long taps = p->taps - tap < run->taps ? p->taps - tap : run->taps;
+    locate_block(run, &block, tap, taps);
+    for (long k = 0; k < p->depth; k += RUN) {
+      long depth = p->depth - k < RUN ? p->depth - k : RUN;
+      for (long panel = group * run->panels / run->groups; panel < (group + 1) * run->panels / run->groups; panel++)
+        run_panel(run, &block, panel, taps, depth, tap * p->depth + k, !tap && !k);
+      if (k + depth < p->depth)
+        for (long i = 0; i < pointers * taps; i++) block.a[i] += depth;
+    }
+  }
+}
+
+static void run_pieces(void *job, long from, long to) {
+  for (long piece = from; piece < to; piece++) run_piece(job, piece);
+}
+
+void product_run(const Product *p) {
+  const Tile *tile = tile_best();
+  long width = p->panels->width == 1 ? DOT_COLUMNS : p->panels->width, columns = p->panels->columns;
+  if (!p->rows || !columns) return;
+  Run run = {.p = p, .tile = tile, .tiles = (p->rows + tile->height - 1) / tile->height, .panels = (columns + width - 1) / width};
+  run.taps = p->depth > RUN / 2 ? 1 : p->depth * TAPS <= RUN ? TAPS : RUN / p->depth;
+  long taps = run.taps < p->taps ? run.taps : p->taps, tiles = POINTERS / (taps * tile->height);
+  if (tiles > TILES) tiles = TILES;
+  run.blocks = (run.tiles + tiles - 1) / tiles;
+  run.groups = (PIECES + run.blocks - 1) / run.blocks;
+  if (run.groups > run.panels) run.groups = run.panels;
+  long pieces = run.blocks * run.groups;
+  bool small = (double)p->rows * (double)columns * (double)p->taps * (double)p->depth < SMALL;
+  workers_for(pieces, small ? pieces : 1, run_pieces, &run);
+}
+
+/* ---- plain products ---- */
+
+void product_rows(const void *job, long row, int rows, long tap, long taps, const real **a, real **out) {
+  const ProductRows *p = job;
+  (void)tap, (void)taps;
+  for (int r = 0; r < rows; r++) {
+    a[r] = p->a + (row + r) * p->a_step;
+    out[r] = p->out + (row + r) * p->out_step;
+  }
+}
+
+typedef struct Fill {
+  const Panels *panels;
+  const real *b;
+  long row_step, column_step;
+} Fill;
+
+static void fill_part(void *job, long from, long to) {
+  const Fill *f = job;
+  panels_fill(f->panels, from, to - from, f->b + from * f->row_step, f->row_step, f->column_step);
+}
+
+bool product(long m, long k, long n, const real *a, const real *b, long row_step, long column_step, const real *bias, real *c) {
+  Panels panels;
+  if (!panels_new(&panels, k, n, k)) return false;
+  workers_for(k, 64, fill_part, &(Fill){&panels, b, row_step, column_step});
+  ProductRows rows = {a, k, c, n};
+  product_run(&(Product){.rows = m, .taps = 1, .depth = k, .panels = &panels, .bias = bias, .locate = product_rows, .job = &rows});
+  panels_drop(&panels);
+  return true;
+}
