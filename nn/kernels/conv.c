@@ -1,146 +1,103 @@
-/* Convolution as matrix products over rows of patches: patch (y,x) is a row of KH*KW*C numbers, and
- * map = patches weight, patches' gradient = map weightT, weight's gradient = patchesT map. */
+/* The roads of the three products of a convolution. */
 #include "conv.h"
 
-#include <cblas.h>
 #include <string.h>
 
-#include "../row.h"
+#include "gather.h"
+#include "scatter.h"
 
-#ifdef NN_DOUBLE
-#define gemm cblas_dgemm
-#else
-#define gemm cblas_sgemm
-#endif
-
-enum { PATCHES = 1 << 22, GROUPS = 8 }; /* numbers of patches held at a time; parts of the batch whose gradients are summed */
-
-typedef struct Job {
-  const Conv *v;
-  const real *map, *weight, *bias;
-  const real *in; /* image to read */
-  real *image, *out, *patches;
-  long first, count, pixels, row; /* images: the first and how many; pixels of a map, numbers in a patch */
-} Job;
-
-/* Goes over the rows of an image that lie under the kernel, for one map pixel. */
-static void patch(const Conv *v, long y, long x, const real *image, real *row) {
-  for (long i = 0; i < v->kernel[0]; i++)
-    for (long j = 0; j < v->kernel[1]; j++, row += v->c) {
-      long h = y * v->stride[0] - v->padding[0] + i * v->dilation[0], w = x * v->stride[1] - v->padding[1] + j * v->dilation[1];
-      if (h < 0 || h >= v->image[0] || w < 0 || w >= v->image[1])
-        memset(row, 0, (size_t)v->c * sizeof(real));
-      else
-        memcpy(row, image + (h * v->image[1] + w) * v->c, (size_t)v->c * sizeof(real));
-    }
-}
-
-static void add_patch(const Conv *v, long y, long x, const real *row, real *image) {
-  for (long i = 0; i < v->kernel[0]; i++)
-    for (long j = 0; j < v->kernel[1]; j++, row += v->c) {
-      long h = y * v->stride[0] - v->padding[0] + i * v->dilation[0], w = x * v->stride[1] - v->padding[1] + j * v->dilation[1];
-      if (h < 0 || h >= v->image[0] || w < 0 || w >= v->image[1]) continue;
-      real *to = image + (h * v->image[1] + w) * v->c;
-      for (long c = 0; c < v->c; c++) to[c] += row[c];
-    }
-}
-
-static void fill_rows(real *to, const real *row, long rows, long n) {
-  for (long i = 0; i < rows; i++) {
+/* Sets n rows to `row`, or to zero. */
+static void fill(real *to, const real *row, long n, long columns) {
+  for (long i = 0; i < n; i++, to += columns)
     if (row)
-      memcpy(to + i * n, row, (size_t)n * sizeof(real));
+      memcpy(to, row, (size_t)columns * sizeof(real));
     else
-      memset(to + i * n, 0, (size_t)n * sizeof(real));
-  }
-}
-
-static void all_patches(const Job *j, const real *image, real *patches) {
-  for (long p = 0; p < j->pixels; p++) patch(j->v, p / j->v->map[1], p % j->v->map[1], image, patches + p * j->row);
-}
-
-static void map_images(void *job, long from, long to) {
-  const Job *j = job;
-  const Conv *v = j->v;
-  for (long n = from; n < to; n++) {
-    real *patches = j->patches + n * j->pixels * j->row, *out = j->out + (j->first + n) * j->pixels * v->k;
-    all_patches(j, j->in + (j->first + n) * v->image[0] * v->image[1] * v->c, patches);
-    fill_rows(out, j->bias, j->pixels, v->k);
-    gemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)j->pixels, (int)v->k, (int)j->row, 1, patches, (int)j->row, j->weight,
-         (int)v->k, 1, out, (int)v->k);
-  }
-}
-
-static void image_images(void *job, long from, long to) {
-  const Job *j = job;
-  const Conv *v = j->v;
-  for (long n = from; n < to; n++) {
-    real *patches = j->patches + n * j->pixels * j->row, *image = j->image + (j->first + n) * v->image[0] * v->image[1] * v->c;
-    gemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)j->pixels, (int)j->row, (int)v->k, 1,
-         j->map + (j->first + n) * j->pixels * v->k, (int)v->k, j->weight, (int)v->k, 0, patches, (int)j->row);
-    fill_rows(image, j->bias, v->image[0] * v->image[1], v->c);
-    for (long p = 0; p < j->pixels; p++) add_patch(v, p / v->map[1], p % v->map[1], patches + p * j->row, image);
-  }
-}
-
-/* Group `from` of the batch: every GROUPS-th image, into a gradient of its own. */
-static void weight_groups(void *job, long from, long to) {
-  const Job *j = job;
-  const Conv *v = j->v;
-  for (long group = from; group < to; group++) {
-    real *patches = j->patches + group * j->pixels * j->row, *sum = j->out + group * j->row * v->k;
-    memset(sum, 0, (size_t)(j->row * v->k) * sizeof(real));
-    for (long n = group; n < v->n; n += GROUPS) {
-      all_patches(j, j->in + n * v->image[0] * v->image[1] * v->c, patches);
-      gemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)j->row, (int)v->k, (int)j->pixels, 1, patches, (int)j->row,
-           j->map + n * j->pixels * v->k, (int)v->k, 1, sum, (int)v->k);
-    }
-  }
-}
-
-static Job job_of(const Conv *v) {
-  return (Job){.v = v, .pixels = v->map[0] * v->map[1], .row = v->kernel[0] * v->kernel[1] * v->c};
-}
-
-/* Images in as many runs as memory for their patches asks for. */
-static bool run(Job j, void (*images)(void *, long, long)) {
-  long one = j.pixels * j.row, at_once = one && PATCHES / one > 1 ? PATCHES / one : 1;
-  Tensor *patches = tensor_new(2, (long[]){at_once < j.v->n ? at_once : j.v->n, one});
-  if (!patches) return false;
-  j.patches = patches->data;
-  for (; j.first < j.v->n; j.first += at_once) workers_for(j.v->n - j.first < at_once ? j.v->n - j.first : at_once, 1, images, &j);
-  tensor_drop(patches);
-  return true;
+      memset(to, 0, (size_t)columns * sizeof(real));
 }
 
 bool conv_map(const Conv *v, const real *image, const real *weight, const real *bias, real *map) {
-  Job j = job_of(v);
-  j.in = image, j.weight = weight, j.bias = bias, j.out = map;
-  if (j.row && v->k) return run(j, map_images);
-  fill_rows(map, bias, v->n * j.pixels, v->k);
+  long k = v->k, c = v->c;
+  if (!c || !k || !v->n) return fill(map, bias, v->n * v->map[0] * v->map[1], k), true;
+  Gather g = {.n = v->n, .picture = image, .channels = c, .weight = weight, .bias = bias, .out = map, .columns = k};
+  g.weight_step[0] = v->kernel[1] * c * k, g.weight_step[1] = c * k;
+  g.row_step = k, g.column_step = 1;
+  for (int i = 0; i < 2; i++) {
+    g.size[i] = v->image[i];
+    g.grid[i] = g.out_size[i] = v->map[i];
+    g.step[i] = v->stride[i];
+    g.taps[i] = v->kernel[i];
+    g.first[i] = -v->padding[i];
+    g.tap_step[i] = v->dilation[i];
+    g.out_step[i] = 1;
+  }
+  return gather_run(&g);
+}
+
+/* ---- the image, in phases ----
+ *
+ * Pixel y of the image meets tap k where y + padding - k dilation is a multiple of the stride. Of one phase, y =
+ * i stride + first, the taps are k0, k0 + stride / g, ... (g the greatest common divisor of stride and dilation), and the map
+ * rows that they read decrease by dilation / g: a convolution with stride 1 of the map by some of the taps. */
+
+static long common_divisor(long a, long b) {
+  while (b) {
+    long rest = a % b;
+    a = b, b = rest;
+  }
+  return a;
+}
+
+static long tap_distance(const Conv *v, int i) {
+  return v->stride[i] / common_divisor(v->stride[i], v->dilation[i]);
+}
+
+/* Taps with which phases begin. */
+static long phases(const Conv *v, int i) {
+  return tap_distance(v, i) < v->kernel[i] ? tap_distance(v, i) : v->kernel[i];
+}
+
+/* Describes, along one side, the phase of the taps k0, k0 + distance, ... in the order of the map rows they read. False if
+ * the image has no pixel of it. */
+static bool phase(const Conv *v, int i, long k0, Gather *g) {
+  long stride = v->stride[i], distance = tap_distance(v, i), at = k0 * v->dilation[i] - v->padding[i];
+  long first = (at % stride + stride) % stride, taps = (v->kernel[i] - 1 - k0) / distance + 1, last = k0 + (taps - 1) * distance;
+  if (first >= v->image[i]) return false;
+  g->size[i] = v->map[i];
+  g->grid[i] = (v->image[i] - 1 - first) / stride + 1;
+  g->step[i] = 1;
+  g->taps[i] = taps;
+  g->first[i] = (first + v->padding[i] - last * v->dilation[i]) / stride;
+  g->tap_step[i] = v->dilation[i] * distance / stride;
+  g->out_size[i] = v->image[i];
+  g->out_first[i] = first;
+  g->out_step[i] = stride;
+  long next = (i ? 1 : v->kernel[1]) * v->c * v->k;
+  g->weight += last * next;
+  g->weight_step[i] = -distance * next;
   return true;
+}
+
+static bool image_by_phases(const Conv *v, const real *map, const real *weight, const real *bias, real *image) {
+  if (phases(v, 0) < v->stride[0] || phases(v, 1) < v->stride[1]) fill(image, bias, v->n * v->image[0] * v->image[1], v->c);
+  for (long i = 0; i < phases(v, 0); i++)
+    for (long j = 0; j < phases(v, 1); j++) {
+      Gather g = {.n = v->n, .picture = map, .channels = v->k, .weight = weight, .bias = bias, .out = image, .columns = v->c};
+      g.row_step = 1, g.column_step = v->k;
+      if (phase(v, 0, i, &g) && phase(v, 1, j, &g) && !gather_run(&g)) return false;
+    }
+  return true;
+}
+
+/* Multiplications of the two roads, about: phases also multiply the zeros around the map, and fill up the last vector. */
+static bool is_for_scatter(const Conv *v) {
+  double taps = (double)v->kernel[0] * (double)v->kernel[1];
+  double wide = (double)((v->c + 15) / 16 * 16), gathered = wide * taps / (double)v->stride[0] / (double)v->stride[1];
+  gathered *= (double)v->image[0] * (double)v->image[1];
+  double scattered = taps * (double)v->c * (double)v->map[0] * (double)v->map[1];
+  return gathered > 2 * scattered;
 }
 
 bool conv_image(const Conv *v, const real *map, const real *weight, const real *bias, real *image) {
-  Job j = job_of(v);
-  j.map = map, j.weight = weight, j.bias = bias, j.image = image;
-  if (j.row && v->k) return run(j, image_images);
-  fill_rows(image, bias, v->n * v->image[0] * v->image[1], v->c);
-  return true;
-}
-
-bool conv_weight(const Conv *v, const real *image, const real *map, real *weight) {
-  Job j = job_of(v);
-  long size = j.row * v->k, groups = v->n < GROUPS ? v->n : GROUPS;
-  memset(weight, 0, (size_t)size * sizeof(real));
-  if (!size || !v->n) return true;
-  Tensor *patches = tensor_new(2, (long[]){groups, j.pixels * j.row}), *sums = tensor_new(2, (long[]){groups, size});
-  if (patches && sums) {
-    j.in = image, j.map = map, j.patches = patches->data, j.out = sums->data;
-    workers_for(groups, 1, weight_groups, &j);
-    for (long group = 0; group < groups; group++)
-      for (long i = 0; i < size; i++) weight[i] += sums->data[group * size + i];
-  }
-  tensor_drop(patches);
-  tensor_drop(sums);
-  return patches && sums;
+  if (!v->c || !v->k || !v->n) return fill(image, bias, v->n * v->image[0] * v->image[1], v->c), true;
+  return is_for_scatter(v) ? scatter_run(v, map, weight, bias, image) : image_by_phases(v, map, weight, bias, image);
 }

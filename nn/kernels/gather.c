@@ -1,0 +1,113 @@
+/* Indirect convolution (Dukhan 2019, arXiv 1907.02129): the product's rows are pointers into the pictures, and where
+ * the kernel reaches outside of them, to zeros. */
+#include "gather.h"
+
+#include <string.h>
+
+#include "../row.h"
+#include "margins.h"
+#include "product.h"
+
+enum { FEW = 24 }; /* channels: with so few, a run of one tap is too short, and copying pictures with their margins is cheap */
+
+/* The columns of a picture that the kernel reads, less those that it has. */
+static void reach(const Gather *g, long *left, long *right) {
+  long last = (g->grid[1] - 1) * g->step[1] + g->first[1] + (g->taps[1] - 1) * g->tap_step[1];
+  *left = g->first[1] < 0 ? -g->first[1] : 0;
+  *right = last >= g->size[1] ? last + 1 - g->size[1] : 0;
+}
+
+static Tensor *with_margins(Gather *g, long left, long right) {
+  long c = g->channels;
+  Tensor *wide = margins_new(g->picture, g->n * g->size[0], g->size[1] * c, left * c, right * c);
+  if (!wide) return NULL;
+  g->picture = wide->data;
+  g->size[1] += left + right;
+  g->first[1] += left;
+  return wide;
+}
+
+/* ---- pointers ---- */
+
+typedef struct Indirect {
+  const Gather *g;
+  bool merged; /* the taps of a kernel row lie side by side: they are one run */
+  const real *zeros;
+} Indirect;
+
+/* Pointers of one pixel, whose kernel begins at y, x of picture n. */
+static void locate_pixel(const Indirect *d, long n, long y, long x, long tap, long taps, const real **a, int rows) {
+  const Gather *g = d->g;
+  long across = d->merged ? 1 : g->taps[1], u = tap / across, v = tap % across;
+  const real *picture = g->picture + n * g->size[0] * g->size[1] * g->channels;
+  for (long t = 0; t < taps; t++, a += rows) {
+    long h = y + u * g->tap_step[0], w = x + v * g->tap_step[1];
+    bool inside = h >= 0 && h < g->size[0] && w >= 0 && w < g->size[1];
+    *a = inside ? picture + (h * g->size[1] + w) * g->channels : d->zeros;
+    if (++v == across) v = 0, u++;
+  }
+}
+
+static void locate(const void *job, long row, int rows, long tap, long taps, const real **a, real **out) {
+  const Indirect *d = job;
+  const Gather *g = d->g;
+  long n = row / (g->grid[0] * g->grid[1]), i = row / g->grid[1] % g->grid[0], j = row % g->grid[1];
+  for (int r = 0; r < rows; r++) {
+    long y = g->out_first[0] + i * g->out_step[0], x = g->out_first[1] + j * g->out_step[1];
+    locate_pixel(d, n, i * g->step[0] + g->first[0], j * g->step[1] + g->first[1], tap, taps, a + r, rows);
+    out[r] = g->out + ((n * g->out_size[0] + y) * g->out_size[1] + x) * g->columns;
+    if (++j < g->grid[1]) continue;
+    j = 0;
+    if (++i < g->grid[0]) continue;
+    i = 0, n++;
+  }
+}
+
+/* ---- weights ---- */
+
+typedef struct Pack {
+  const Gather *g;
+  const Panels *panels;
+} Pack;
+
+static void pack_taps(void *job, long from, long to) {
+  const Pack *p = job;
+  const Gather *g = p->g;
+  for (long t = from; t < to; t++) {
+    const real *weight = g->weight + t / g->taps[1] * g->weight_step[0] + t % g->taps[1] * g->weight_step[1];
+    panels_fill(p->panels, t * g->channels, g->channels, weight, g->row_step, g->column_step);
+  }
+}
+
+static bool run_indirect(const Gather *g, bool merged) {
+  long runs = merged ? g->taps[0] : g->taps[0] * g->taps[1], depth = merged ? g->taps[1] * g->channels : g->channels;
+  Panels panels;
+  Tensor *zeros = tensor_new(1, &depth);
+  bool ok = zeros && panels_new(&panels, runs * depth, g->columns, depth);
+  if (ok) {
+    memset(zeros->data, 0, (size_t)depth * sizeof(real));
+    workers_for(g->taps[0] * g->taps[1], 1, pack_taps, &(Pack){g, &panels});
+    product_run(&(Product){.rows = g->n * g->grid[0] * g->grid[1],
+                           .taps = runs,
+                           .depth = depth,
+                           .panels = &panels,
+                           .bias = g->bias,
+                           .locate = locate,
+                           .job = &(Indirect){g, merged, zeros->data}});
+    panels_drop(&panels);
+  }
+  tensor_drop(zeros);
+  return ok;
+}
+
+bool gather_run(Gather *g) {
+  long left, right;
+  reach(g, &left, &right);
+  bool side_by_side = g->taps[1] == 1 || g->tap_step[1] == 1, outside = left || right;
+  if (!side_by_side || !outside || g->taps[1] == 1 || g->channels > FEW) return run_indirect(g, side_by_side && !outside);
+  Gather inside = *g;
+  Tensor *wide = with_margins(&inside, left, right);
+  bool ok = wide && run_indirect(&inside, true);
+  tensor_drop(wide);
+  return ok;
+}
