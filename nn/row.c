@@ -65,7 +65,8 @@ static void usage(const Op *op, char *text, size_t size) {
   const char *from = op->args;
   while (*from && at + 34 < size) {
     size_t n = strcspn(from, ":=?,");
-    at += (size_t)snprintf(text + at, size - at, "%.*s", (int)n, from);
+    memcpy(text + at, from, n < 32 ? n : 32);
+    at += n < 32 ? n : 32;
     from += strcspn(from, ",");
     if (*from) at += (size_t)snprintf(text + at, size - at, ", "), from += strspn(from, ", ");
   }
