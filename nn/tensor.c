@@ -179,7 +179,7 @@ double tensor_item(const Tensor *t) {
 
 long index_at(const Tensor *indices, long i, long n) {
   double index = (double)indices->data[i];
-  if (index >= 1 && index <= (double)n && index == floor(index)) return (long)index - 1;
+  if (index >= 1 && index <= (double)n && index == (double)(long)index) return (long)index - 1;
   nn_fail("index %g at position %ld: indices are whole numbers from 1 to %ld", index, i + 1, n);
   return -1;
 }

@@ -1,78 +1,75 @@
 /* Ops that pick by tensors of indices, which count from 1, and those that add back to where was picked. */
+#include <stdio.h>
 #include <string.h>
 
+#include "../kernels/pick.h"
 #include "../row.h"
 
-enum { GRAIN = 64 };
-
-/* A tensor seen as (outer, side, inner) around one dimension. */
-typedef struct Around {
-  int dim;
-  long outer, side, inner;
-} Around;
-
-static bool see_around(Call *c, const Tensor *x, Around *a) {
-  long dim = (long)c->param[0].number;
-  a->dim = (int)(dim < 0 ? dim + x->ndim : dim);
-  if (a->dim < 0 || a->dim >= x->ndim)
-    return call_fail(c, "dimension %ld of a tensor with %d dimensions", dim < 0 ? dim : dim + 1, x->ndim);
-  a->outer = a->inner = 1;
-  a->side = x->shape[a->dim];
-  for (int i = 0; i < a->dim; i++) a->outer *= x->shape[i];
-  for (int i = a->dim + 1; i < x->ndim; i++) a->inner *= x->shape[i];
-  return true;
+/* x seen as (outer, side, inner) around the dimension that parameter 0 names; that dimension, or -1 and an error. */
+static int see_around(Call *c, const Tensor *x, Pick *p) {
+  int dim = call_get_dim(c, 0, x->ndim);
+  if (dim < 0) return -1;
+  *p = (Pick){.outer = shape_product(x->shape, 0, dim), .side = x->shape[dim], .inner = shape_product(x->shape, dim + 1, x->ndim)};
+  return dim;
 }
 
-/* All indices from 0, checked; to memory_free(). */
-static long *read_indices(const Tensor *indices, long side) {
-  long n = tensor_numel(indices), *at = memory_new((size_t)n * sizeof *at);
+/* Makes positions of indices. NULL, and an error in the op's name, when one is none. */
+static Storage *read_indices(Call *c, const Tensor *indices, Pick *p) {
+  long n = tensor_numel(indices);
+  Storage *memory = storage_new((size_t)n * sizeof *p->at);
+  long *at = memory ? memory->data : NULL;
+  p->at = at;
   for (long i = 0; at && i < n; i++)
-    if ((at[i] = index_at(indices, i, side)) < 0) {
-      memory_free(at);
+    if ((at[i] = index_at(indices, i, p->side)) < 0) {
+      char why[256];
+      snprintf(why, sizeof why, "%s", nn_error());
+      nn_clear_error();
+      call_fail(c, "%s", why);
+      storage_drop(memory);
       return NULL;
     }
-  return at;
+  return memory;
 }
 
-typedef struct Pick {
-  Around a;
-  const long *at;
-  long n; /* indices (index_select, index_add); places of a line (gather, scatter_add) */
-  const real *from;
-  real *to;
-} Pick;
+static bool run_pick(Call *c, const Tensor *x, const Tensor *indices, Pick *p) {
+  Storage *memory = read_indices(c, indices, p);
+  if (memory) pick(p, x->data, c->out->data);
+  storage_drop(memory);
+  return memory != NULL;
+}
 
-static bool picked(Call *c, void (*body)(void *, long, long), Pick *p, long pieces, long grain) {
-  Tensor *indices = c->in[1];
-  long *at = read_indices(indices, p->a.side);
-  if (!at) return false;
-  p->at = at;
-  workers_for(pieces, grain, body, p);
-  memory_free(at);
-  return true;
+static bool run_pick_add(Call *c, Pick *p) {
+  Storage *memory = read_indices(c, c->in[1], p);
+  if (memory) pick_add(p, c->in[0]->data, c->in[2]->data, c->out->data);
+  storage_drop(memory);
+  return memory != NULL;
+}
+
+static Tensor *call_along(const Op *op, long dim, int n, Tensor *const *in) {
+  return op_call(op, n, in, &(Param){.number = (double)dim});
 }
 
 /* ---- index_select: whole slices; index_add adds slices ---- */
 
-static void select_slices(void *job, long from, long to) {
-  const Pick *p = job;
-  for (long i = from; i < to; i++) /* i runs over (outer, n) */
-    memcpy(p->to + i * p->a.inner, p->from + (i / p->n * p->a.side + p->at[i % p->n]) * p->a.inner,
-           (size_t)p->a.inner * sizeof(real));
+static bool check_line(Call *c) {
+  if (c->in[1]->ndim == 1) return true;
+  return call_fail(c, "indices must have one dimension, got %s", tensor_shape_text(c->in[1]));
 }
 
 static bool index_select_shape(Call *c) {
-  Around a;
-  if (!see_around(c, c->in[0], &a)) return false;
-  if (c->in[1]->ndim != 1) return call_fail(c, "indices must have one dimension, got %s", tensor_shape_text(c->in[1]));
+  Pick p;
+  int dim = see_around(c, c->in[0], &p);
+  if (dim < 0 || !check_line(c)) return false;
   call_same(c);
-  c->shape[a.dim] = c->in[1]->shape[0];
+  c->shape[dim] = c->in[1]->shape[0];
   return true;
 }
 
 static bool index_select_forward(Call *c) {
-  Pick p = {.n = c->in[1]->shape[0], .from = c->in[0]->data, .to = c->out->data};
-  return see_around(c, c->in[0], &p.a) && picked(c, select_slices, &p, p.a.outer * p.n, GRAIN);
+  Pick p;
+  see_around(c, c->in[0], &p);
+  p.n = c->in[1]->shape[0];
+  return run_pick(c, c->in[0], c->in[1], &p);
 }
 
 static void index_select_backward(Call *c, Tensor *g, Tensor **d) {
@@ -83,45 +80,36 @@ static void index_select_backward(Call *c, Tensor *g, Tensor **d) {
 static const Op index_select_row = {"index_select",
                                     "x, dim:dim, indices:constant",
                                     "The slices of a dimension that the indices name, in their order.",
-                                    "tensor.randn(3,2):index_select(1, tensor{3,1,1})\n"
-                                    "tensor.randn(2,3,2):index_select(2, tensor{2,3})",
+                                    "tensor.randn(3,2):index_select(1, tensor{3,1,1,2})\n"
+                                    "tensor.randn(2,3,2):index_select(-2, tensor{2,3})\n"
+                                    "tensor.randn(2,4):index_select(2, tensor{4})",
                                     index_select_shape,
                                     index_select_forward,
                                     index_select_backward,
                                     "indices"};
 
 Tensor *tensor_index_select(Tensor *x, long dim, Tensor *indices) {
-  return op_call(&index_select_row, 2, (Tensor *[]){x, indices}, (Param[]){{.number = (double)dim}});
-}
-
-/* Each worker adds a band of the inner elements, all indices in order: sums do not depend on threads. */
-static void add_slices(void *job, long from, long to) {
-  const Pick *p = job;
-  for (long o = 0; o < p->a.outer; o++)
-    for (long i = 0; i < p->n; i++) {
-      real *out = p->to + (o * p->a.side + p->at[i]) * p->a.inner;
-      const real *in = p->from + (o * p->n + i) * p->a.inner;
-      for (long j = from; j < to; j++) out[j] += in[j];
-    }
+  return call_along(&index_select_row, dim, 2, (Tensor *[]){x, indices});
 }
 
 static bool index_add_shape(Call *c) {
-  Around a;
-  Tensor *x = c->in[0], *indices = c->in[1], *source = c->in[2];
-  if (!see_around(c, x, &a)) return false;
-  if (indices->ndim != 1) return call_fail(c, "indices must have one dimension, got %s", tensor_shape_text(indices));
-  bool fits = source->ndim == x->ndim;
-  for (int i = 0; i < x->ndim && fits; i++) fits = source->shape[i] == (i == a.dim ? indices->shape[0] : x->shape[i]);
-  if (!fits)
-    return call_fail(c, "source must be as x, but %ld along dimension %d, got %s for %s", indices->shape[0], a.dim + 1,
-                     tensor_shape_text(source), tensor_shape_text(x));
+  Pick p;
+  Tensor *x = c->in[0], *source = c->in[2];
+  int dim = see_around(c, x, &p);
+  if (dim < 0 || !check_line(c)) return false;
+  call_same(c);
+  c->shape[dim] = c->in[1]->shape[0];
+  if (source->ndim != c->ndim || memcmp(source->shape, c->shape, (size_t)c->ndim * sizeof *c->shape))
+    return call_fail(c, "source must be %s, a slice of x for each index, got %s", shape_text(c->ndim, c->shape),
+                     tensor_shape_text(source));
   return call_same(c);
 }
 
 static bool index_add_forward(Call *c) {
-  Pick p = {.n = c->in[1]->shape[0], .from = c->in[2]->data, .to = c->out->data};
-  memcpy(c->out->data, c->in[0]->data, (size_t)tensor_numel(c->out) * sizeof(real));
-  return see_around(c, c->in[0], &p.a) && picked(c, add_slices, &p, p.a.inner, GRAIN);
+  Pick p;
+  see_around(c, c->in[0], &p);
+  p.n = c->in[1]->shape[0];
+  return run_pick_add(c, &p);
 }
 
 static void index_add_backward(Call *c, Tensor *g, Tensor **d) {
@@ -133,47 +121,45 @@ static const Op index_add_row = {"index_add",
                                  "x, dim:dim, indices:constant, source",
                                  "x, with the slices of source added where the indices say.",
                                  "tensor.randn(3,2):index_add(1, tensor{3,1,3}, tensor.randn(3,2))\n"
-                                 "tensor.randn(2,3):index_add(2, tensor{2,2}, tensor.randn(2,2))",
+                                 "tensor.randn(2,3):index_add(-1, tensor{2,2}, tensor.randn(2,2))",
                                  index_add_shape,
                                  index_add_forward,
                                  index_add_backward,
                                  "indices"};
 
 Tensor *tensor_index_add(Tensor *x, long dim, Tensor *indices, Tensor *source) {
-  return op_call(&index_add_row, 3, (Tensor *[]){x, indices, source}, (Param[]){{.number = (double)dim}});
+  return call_along(&index_add_row, dim, 3, (Tensor *[]){x, indices, source});
 }
 
 /* ---- gather: single elements; scatter_add adds them ---- */
 
-/* The indices have x's shape but along dim, so both are (outer, side or n, inner). */
-static bool check_places(Call *c, const Tensor *x, const Tensor *indices, Around *a) {
-  if (!see_around(c, x, a)) return false;
+/* indices must be as x but along dim. */
+static bool check_places(Call *c) {
+  Pick p;
+  Tensor *x = c->in[0], *indices = c->in[1];
+  int dim = see_around(c, x, &p);
+  if (dim < 0) return false;
   bool fits = indices->ndim == x->ndim;
-  for (int i = 0; i < x->ndim && fits; i++) fits = i == a->dim || indices->shape[i] == x->shape[i];
-  return fits || call_fail(c, "indices must have x's shape but along dimension %d, got %s for %s", a->dim + 1,
+  for (int i = 0; i < x->ndim && fits; i++) fits = i == dim || indices->shape[i] == x->shape[i];
+  return fits || call_fail(c, "indices must have x's shape but along dimension %d, got %s for %s", dim + 1,
                            tensor_shape_text(indices), tensor_shape_text(x));
 }
 
-static void gather_places(void *job, long from, long to) {
-  const Pick *p = job;
-  long inner = p->a.inner, line = p->n * inner;
-  for (long i = from; i < to; i++) /* i runs over (outer, n) */
-    for (long j = 0; j < inner; j++) {
-      long k = i * inner + j;
-      p->to[k] = p->from[k / line * p->a.side * inner + p->at[k] * inner + j];
-    }
+static Pick places(Call *c) {
+  Pick p;
+  int dim = see_around(c, c->in[0], &p);
+  p.n = c->in[1]->shape[dim];
+  p.each = true;
+  return p;
 }
 
 static bool gather_shape(Call *c) {
-  Around a;
-  return check_places(c, c->in[0], c->in[1], &a) && call_shape(c, c->in[1]->ndim, c->in[1]->shape);
+  return check_places(c) && call_shape(c, c->in[1]->ndim, c->in[1]->shape);
 }
 
 static bool gather_forward(Call *c) {
-  Pick p = {.from = c->in[0]->data, .to = c->out->data};
-  if (!see_around(c, c->in[0], &p.a)) return false;
-  p.n = c->shape[p.a.dim];
-  return picked(c, gather_places, &p, p.a.outer * p.n, GRAIN);
+  Pick p = places(c);
+  return run_pick(c, c->in[0], c->in[1], &p);
 }
 
 static void gather_backward(Call *c, Tensor *g, Tensor **d) {
@@ -185,42 +171,27 @@ static const Op gather_row = {"gather",
                               "x, dim:dim, indices:constant",
                               "For each place of indices, the element of x whose position along dim it names.",
                               "tensor.randn(2,3):gather(2, tensor{{3,1},{2,2}})\n"
-                              "tensor.randn(3,2):gather(1, tensor{{1,3}})",
+                              "tensor.randn(3,2):gather(1, tensor{{1,3}})\n"
+                              "tensor.randn(2,3,2):gather(-2, tensor{{{1,3},{3,3}},{{2,1},{2,2}}})",
                               gather_shape,
                               gather_forward,
                               gather_backward,
                               "indices"};
 
 Tensor *tensor_gather(Tensor *x, long dim, Tensor *indices) {
-  return op_call(&gather_row, 2, (Tensor *[]){x, indices}, (Param[]){{.number = (double)dim}});
-}
-
-static void scatter_places(void *job, long from, long to) {
-  const Pick *p = job;
-  long inner = p->a.inner;
-  for (long o = from; o < to; o++)
-    for (long i = 0; i < p->n; i++)
-      for (long j = 0; j < inner; j++) {
-        long k = (o * p->n + i) * inner + j;
-        p->to[(o * p->a.side + p->at[k]) * inner + j] += p->from[k];
-      }
+  return call_along(&gather_row, dim, 2, (Tensor *[]){x, indices});
 }
 
 static bool scatter_add_shape(Call *c) {
-  Around a;
-  if (!check_places(c, c->in[0], c->in[1], &a)) return false;
-  if (!tensor_same_shape(c->in[1], c->in[2]))
-    return call_fail(c, "source must have the shape of indices, got %s and %s", tensor_shape_text(c->in[2]),
-                     tensor_shape_text(c->in[1]));
-  return call_same(c);
+  if (!check_places(c)) return false;
+  if (tensor_same_shape(c->in[1], c->in[2])) return call_same(c);
+  return call_fail(c, "source must have the shape of indices, got %s for %s", tensor_shape_text(c->in[2]),
+                   tensor_shape_text(c->in[1]));
 }
 
 static bool scatter_add_forward(Call *c) {
-  Pick p = {.from = c->in[2]->data, .to = c->out->data};
-  memcpy(c->out->data, c->in[0]->data, (size_t)tensor_numel(c->out) * sizeof(real));
-  if (!see_around(c, c->in[0], &p.a)) return false;
-  p.n = c->in[1]->shape[p.a.dim];
-  return picked(c, scatter_places, &p, p.a.outer, 1);
+  Pick p = places(c);
+  return run_pick_add(c, &p);
 }
 
 static void scatter_add_backward(Call *c, Tensor *g, Tensor **d) {
@@ -232,14 +203,14 @@ static const Op scatter_add_row = {"scatter_add",
                                    "x, dim:dim, indices:constant, source",
                                    "x, with each element of source added to the position along dim that indices names.",
                                    "tensor.randn(2,3):scatter_add(2, tensor{{3,1},{2,2}}, tensor.randn(2,2))\n"
-                                   "tensor.randn(3,2):scatter_add(1, tensor{{1,3}}, tensor.randn(1,2))",
+                                   "tensor.randn(3,2):scatter_add(-2, tensor{{1,3}}, tensor.randn(1,2))",
                                    scatter_add_shape,
                                    scatter_add_forward,
                                    scatter_add_backward,
                                    "indices"};
 
 Tensor *tensor_scatter_add(Tensor *x, long dim, Tensor *indices, Tensor *source) {
-  return op_call(&scatter_add_row, 3, (Tensor *[]){x, indices, source}, (Param[]){{.number = (double)dim}});
+  return call_along(&scatter_add_row, dim, 3, (Tensor *[]){x, indices, source});
 }
 
 /* ---- embedding: rows of a table ---- */
@@ -247,7 +218,7 @@ Tensor *tensor_scatter_add(Tensor *x, long dim, Tensor *indices, Tensor *source)
 static bool embedding_shape(Call *c) {
   Tensor *indices = c->in[0], *weight = c->in[1];
   long shape[NN_DIMS + 1];
-  if (weight->ndim != 2) return call_fail(c, "weight must be (V,D), got %s", tensor_shape_text(weight));
+  if (weight->ndim != 2) return call_fail(c, "weight must be (V,D), a row for each index, got %s", tensor_shape_text(weight));
   memcpy(shape, indices->shape, sizeof indices->shape);
   shape[indices->ndim] = weight->shape[1];
   return call_shape(c, indices->ndim + 1, shape);
@@ -255,24 +226,21 @@ static bool embedding_shape(Call *c) {
 
 static bool embedding_forward(Call *c) {
   Tensor *indices = c->in[0], *weight = c->in[1];
-  long n = tensor_numel(indices), *at = read_indices(indices, weight->shape[0]);
-  if (!at) return false;
-  Pick p = {.a = {.side = weight->shape[0], .inner = weight->shape[1]}, .at = at, .n = n, .from = weight->data, .to = c->out->data};
-  workers_for(n, GRAIN, select_slices, &p);
-  memory_free(at);
-  return true;
+  Pick p = {.outer = 1, .side = weight->shape[0], .n = tensor_numel(indices), .inner = weight->shape[1]};
+  return run_pick(c, weight, indices, &p);
 }
 
 static void embedding_backward(Call *c, Tensor *g, Tensor **d) {
-  Tensor *weight = c->in[1], *flat = tensor_reshape(c->in[0], 1, (long[]){-1});
-  Tensor *rows = tensor_reshape(g, 2, (long[]){tensor_numel(c->in[0]), weight->shape[1]});
-  d[1] = tensor_index_add(tensor_zeros(2, weight->shape), 0, flat, rows);
+  Tensor *weight = c->in[1], *zeros = tensor_zeros(2, weight->shape);
+  long n = tensor_numel(c->in[0]);
+  d[1] = tensor_index_add(zeros, 0, tensor_reshape(c->in[0], 1, &n), tensor_reshape(g, 2, (long[]){n, weight->shape[1]}));
 }
 
 static const Op embedding_row = {"embedding",
                                  "indices:constant, weight",
                                  "Rows of weight (V,D): indices (...), from 1, become (...,D).",
-                                 "tensor{{1,3},{2,3}}:embedding(tensor.randn(4,2))",
+                                 "tensor{{1,3},{2,3}}:embedding(tensor.randn(4,2))\n"
+                                 "tensor{2,2,1}:embedding(tensor.randn(2,3))",
                                  embedding_shape,
                                  embedding_forward,
                                  embedding_backward,
