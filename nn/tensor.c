@@ -170,7 +170,11 @@ void tensor_free_memory(Tensor *t) {
 
 double tensor_item(const Tensor *t) {
   if (!t) return NAN;
-  if (tensor_numel(t) != 1 || !t->data) {
+  if (!t->data) {
+    nn_fail("item(x): the memory of x was freed");
+    return NAN;
+  }
+  if (tensor_numel(t) != 1) {
     nn_fail("item(x): x must have one element, got shape %s", tensor_shape_text(t));
     return NAN;
   }

@@ -76,8 +76,10 @@ void bind_table(lua_State *L, const char *path) {
     if (lua_rawget(L, -2) != LUA_TTABLE) {
       lua_pop(L, 1);
       lua_newtable(L);
-      lua_createtable(L, 0, 2);
+      lua_createtable(L, 0, 3);
       lua_pushlstring(L, path, (size_t)(at - path) + n);
+      lua_pushvalue(L, -1);
+      lua_setfield(L, -3, "__name");
       lua_pushcclosure(L, missing_in_table, 1);
       lua_setfield(L, -2, "__index");
       lua_setmetatable(L, -2);
@@ -146,6 +148,10 @@ void bind_fields(lua_State *L, Kind kind, const char *names, bool (*get)(lua_Sta
   fields[kind] = (Fields){names, get, set};
 }
 
+const char *bind_field_names(Kind kind) {
+  return fields[kind].names ? fields[kind].names : "";
+}
+
 static void open_kind(lua_State *L, Kind kind) {
   static const char *const events[] = {"__index", "__newindex"};
   static const lua_CFunction calls[] = {object_index, object_newindex};
@@ -170,8 +176,8 @@ static Topic *new_topic(lua_State *L, const char *place, const char *name, const
   return t;
 }
 
-void bind_row(lua_State *L, const char *place, const char *name, const char *args, const char *help, const char *example,
-              const void *row, lua_CFunction call) {
+Topic *bind_row(lua_State *L, const char *place, const char *name, const char *args, const char *help, const char *example,
+                const void *row, lua_CFunction call) {
   char path[64];
   Topic *t = new_topic(L, place, name, args, help, example, row);
   snprintf(path, sizeof path, "%.*s", (int)(*place ? strlen(place) - 1 : 0), place);
@@ -180,10 +186,20 @@ void bind_row(lua_State *L, const char *place, const char *name, const char *arg
   lua_pushcclosure(L, call, 1);
   lua_setfield(L, -2, name);
   lua_pop(L, 1);
+  return t;
 }
 
 const Topic *bind_topic(lua_State *L) {
   return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+const Topic *bind_topic_of(lua_State *L, int index) {
+  if (!lua_iscfunction(L, index) || !lua_getupvalue(L, index, 1)) return NULL;
+  const void *topic = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  for (int i = 0; i < topics_count(); i++)
+    if (topics_at(i) == topic) return topic;
+  return NULL;
 }
 
 static int function_call(lua_State *L) {
@@ -251,13 +267,16 @@ static void collect(void *data) {
 }
 
 void bind_all(lua_State *L) {
-  static const Function *const tables[] = {functions_define, functions_data,   functions_image,
-                                           functions_window, functions_engine, functions_gradcheck};
+  static const Function *const tables[] = {functions_base,   functions_define,    functions_index,
+                                           functions_tensor, functions_gradcheck, functions_data,
+                                           functions_image,  functions_window,    functions_engine};
   lua_gc(L, LUA_GCGEN, 0, 0);
   memory_on_full(collect, NULL);
   value_open(L);
   for (int kind = 0; kind < KIND_COUNT; kind++) open_kind(L, kind);
   bind_ops(L);
-  for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) bind_functions(L, tables[i]);
+  bind_index(L);
+  bind_networks(L);
   bind_training(L);
+  for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) bind_functions(L, tables[i]);
 }

@@ -52,10 +52,11 @@ static void bind_operators(lua_State *L) {
 void bind_ops(lua_State *L) {
   for (int i = 0; i < ops_count(); i++) {
     const Op *op = ops_at(i);
-    bind_row(L, "tensor.", op->name, op->args, op->help, op->example, op, op_function);
-    const Signature *s = topic_signature(topics_at(topics_count() - 1));
+    Topic *t = bind_row(L, "tensor.", op->name, op->args, op->help, op->example, op, op_function);
+    const Signature *s = topic_signature(t);
     if (!s) bind_error(L);
-    if (!s->count || (s->arg[0].kind != ARG_TENSOR && s->arg[0].kind != ARG_CONSTANT)) continue;
+    t->method = s->count && (s->arg[0].kind == ARG_TENSOR || s->arg[0].kind == ARG_CONSTANT);
+    if (!t->method) continue;
     bind_methods(L, KIND_TENSOR);
     bind_table(L, "tensor");
     lua_getfield(L, -1, op->name);

@@ -19,13 +19,13 @@ static void push_list(lua_State *L, const Param *p, ArgKind kind) {
   }
 }
 
-/* What a Param holds, as Lua writes it. */
-static void push_param(lua_State *L, const Arg *arg, const Param *p) {
-  switch (arg->kind) {
+void bind_push_param(lua_State *L, const Arg *arg, const Param *p) {
+  ArgKind kind = p->nil ? ARG_ANY : arg->kind;
+  switch (kind) {
     case ARG_SIZE:
     case ARG_DIMS:
     case ARG_PAIR:
-    case ARG_NUMBERS: push_list(L, p, arg->kind); break;
+    case ARG_NUMBERS: push_list(L, p, kind); break;
     case ARG_NUMBER: lua_pushnumber(L, p->number); break;
     case ARG_INTEGER: lua_pushinteger(L, (lua_Integer)p->number); break;
     case ARG_DIM: lua_pushinteger(L, (lua_Integer)p->number + (p->number >= 0)); break;
@@ -42,10 +42,8 @@ static void push_argument(lua_State *L, const Arguments *a, int i, const Param *
   bool list = kind == ARG_SIZE || kind == ARG_DIMS || kind == ARG_PAIR || kind == ARG_NUMBERS;
   if (a->place[i] && !list)
     lua_pushvalue(L, a->place[i]);
-  else if (p->nil)
-    lua_pushnil(L);
   else
-    push_param(L, &a->s->arg[i], p);
+    bind_push_param(L, &a->s->arg[i], p);
 }
 
 /* Upvalues: the topic, the function. */
@@ -53,12 +51,13 @@ static int defined_call(lua_State *L) {
   const Param none = {.nil = true};
   const Topic *t = bind_topic(L);
   const Signature *s = topic_signature(t);
-  int bottom = lua_gettop(L), params = 0, self = t->self >= 0;
+  int params = 0, self = t->self >= 0;
   Arguments a;
   size_t scope = scope_enter();
   bind_arguments(L, 1 + self, t->who, s, &a);
   scope_leave(scope, NULL);
   luaL_checkstack(L, 8, t->who);
+  int bottom = lua_gettop(L);
   lua_pushvalue(L, lua_upvalueindex(2));
   if (self) lua_pushvalue(L, 1);
   lua_createtable(L, 0, s->count);
@@ -68,7 +67,6 @@ static int defined_call(lua_State *L) {
     push_argument(L, &a, i, tensor ? &none : &a.param[params++]);
     lua_setfield(L, -2, s->arg[i].name);
   }
-  bottom = lua_gettop(L) - 2 - self;
   lua_call(L, 1 + self, LUA_MULTRET);
   return lua_gettop(L) - bottom;
 }

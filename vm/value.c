@@ -255,8 +255,8 @@ static int box_equal(lua_State *L) {
 }
 
 static int box_text(lua_State *L) {
-  char *text = print_value(L, 1);
-  lua_pushstring(L, text ? text : "");
+  char *text = value_kind(L, 1) < 0 ? NULL : print_value(L, 1);
+  lua_pushstring(L, text ? text : "an object that is gone");
   free(text);
   return 1;
 }

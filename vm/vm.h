@@ -62,6 +62,7 @@ typedef struct Topic {
   const char *args, *help, *example;
   const void *row;      /* Op, Layer, Loss, OptimRow, ScheduleRow or Function */
   lua_CFunction call;   /* of a Function */
+  bool method;          /* of an op that is x:sum() too */
   int self;             /* Kind of a method's object, -1: no method */
   Signature *signature; /* parsed when first asked for, by topic_signature */
 } Topic;
@@ -86,19 +87,25 @@ typedef struct Function {
 void bind_functions(lua_State *L, const Function *rows); /* ends with a NULL name; they also appear in help and completion */
 void bind_all(lua_State *L);                             /* ops, layers, losses, optimizers, ..., every table of functions */
 /* Makes the Lua function place.name ("nn.", "Conv2d") whose first upvalue is its topic, and the topic. */
-void bind_row(lua_State *L, const char *place, const char *name, const char *args, const char *help, const char *example,
-              const void *row, lua_CFunction call);
-void bind_place(lua_State *L, Topic *t);         /* pops a function and puts it where the topic's name says */
-void bind_ops(lua_State *L);                     /* bind_op.c */
-void bind_training(lua_State *L); /* bind_train.c: optimizers, schedules, trainers */
-const Topic *bind_topic(lua_State *L);           /* of the running function */
-void bind_table(lua_State *L, const char *path); /* pushes the table "nn.init", made when there is none */
-void bind_methods(lua_State *L, Kind kind);      /* pushes the table of a kind's methods */
+Topic *bind_row(lua_State *L, const char *place, const char *name, const char *args, const char *help, const char *example,
+                const void *row, lua_CFunction call);
+void bind_place(lua_State *L, Topic *t);                            /* pops a function and puts it where the topic's name says */
+void bind_ops(lua_State *L);                                        /* bind_op.c */
+void bind_index(lua_State *L);                                      /* bind_index.c */
+void bind_shape(lua_State *L, int ndim, const long *shape);         /* pushes a table {2, 3} that prints as (2,3) */
+const Topic *bind_topic(lua_State *L);                              /* of the running function */
+void bind_table(lua_State *L, const char *path);                    /* pushes the table "nn.init", made when there is none */
+void bind_methods(lua_State *L, Kind kind);                         /* pushes the table of a kind's methods */
+void bind_push_param(lua_State *L, const Arg *arg, const Param *p); /* as Lua writes it; nil when it has no value */
+void bind_networks(lua_State *L);                                   /* bind_module.c */
+void bind_training(lua_State *L);                                   /* bind_train.c: optimizers, schedules, trainers */
 /* What t.name reads and writes: get pushes the value of the key at index 2 and returns true, or returns false, upon which the
  * methods are looked up; set takes the value at index 3, and returns false for a name it does not know. names: for "did
  * you mean" and completion, "lr step"; either may be NULL. */
 void bind_fields(lua_State *L, Kind kind, const char *names, bool (*get)(lua_State *L, void *object, const char *key),
                  bool (*set)(lua_State *L, void *object, const char *key));
+const Topic *bind_topic_of(lua_State *L, int index);  /* of a function made from a row; else NULL */
+const char *bind_field_names(Kind kind);              /* "lr step", "" */
 int bind_error(lua_State *L);                         /* raises nn_error() as a Lua error, clears it; the one road */
 int bind_fail(lua_State *L, const char *format, ...); /* raises an error with the user's line; format as lua_pushfstring */
 Tensor *bind_tensor(lua_State *L, int index);         /* a tensor, or a number as a tensor without dimensions; else NULL */
@@ -121,8 +128,8 @@ void bind_arguments_to(lua_State *L, int first, int last, const char *who, const
 void bind_own_arguments(lua_State *L, Arguments *out);          /* of the running Function, by its row */
 const char *bind_text(lua_State *L, const Arguments *a, int i); /* argument i of kind text, or its default, or NULL */
 
-extern const Function functions_define[], functions_base[], functions_tensor[], functions_module[], functions_train[],
-    functions_data[], functions_image[], functions_window[], functions_engine[], functions_gradcheck[];
+extern const Function functions_define[], functions_base[], functions_tensor[], functions_index[], functions_module[],
+    functions_train[], functions_data[], functions_image[], functions_window[], functions_engine[], functions_gradcheck[];
 
 /* ---- engine (engine.c) ---- */
 

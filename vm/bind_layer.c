@@ -1,0 +1,179 @@
+/* Layers, losses, initialisation and clipping as functions of nn. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "module.h"
+
+/* ---- layers ---- */
+
+/* The modules of the table at index become the children of m. */
+static void add_children(lua_State *L, Module *m, const char *who, int index) {
+  int n = (int)lua_rawlen(L, index);
+  for (int i = 1; i <= n; i++) {
+    char name[16];
+    lua_rawgeti(L, index, i);
+    Module *child = value_test(L, -1, KIND_MODULE);
+    if (!child) bind_fail(L, "%s: a table of modules expected, got %s at place %d", who, value_type(L, -1), i);
+    snprintf(name, sizeof name, "%d", i);
+    if (!module_add_child(m, name, child)) bind_error(L);
+    lua_pop(L, 1);
+  }
+}
+
+/* nn.Sequential(a, b) as nn.Sequential{a, b} */
+static void pack_modules(lua_State *L) {
+  int n = lua_gettop(L);
+  if (n && !value_test(L, 1, KIND_MODULE)) return;
+  lua_createtable(L, n, 0);
+  for (int i = 1; i <= n; i++) {
+    lua_pushvalue(L, i);
+    lua_rawseti(L, -2, i);
+  }
+  lua_replace(L, 1);
+  lua_settop(L, 1);
+}
+
+static int layer_call(lua_State *L) {
+  const Topic *t = bind_topic(L);
+  const Signature *s = topic_signature(t);
+  Arguments a;
+  if (!s) return bind_error(L);
+  bool modules = s->count && s->arg[0].kind == ARG_MODULES;
+  if (modules && !lua_gettop(L)) lua_newtable(L);
+  if (modules) pack_modules(L);
+  int last = lua_gettop(L);
+  Box *box = value_new(L, KIND_MODULE);
+  bind_arguments_to(L, 1, last, t->who, s, &a);
+  Module *m = module_new(t->row, a.param);
+  if (!m) return bind_error(L);
+  value_set(L, last + 1, box, m);
+  module_drop(m);
+  if (modules) add_children(L, m, t->who, 1);
+  lua_pushvalue(L, last + 1);
+  return 1;
+}
+
+/* ---- losses ---- */
+
+static int loss_new(lua_State *L) {
+  const Topic *t = bind_topic(L);
+  Arguments a;
+  int last = lua_gettop(L);
+  Box *box = value_new(L, KIND_LOSS);
+  bind_arguments_to(L, 1, last, t->who, topic_signature(t), &a);
+  LossValue *loss = memory_new(sizeof *loss);
+  if (!loss) return bind_error(L);
+  loss->row = t->row;
+  memcpy(loss->param, a.param, sizeof loss->param);
+  value_set(L, last + 1, box, loss);
+  lua_pushvalue(L, last + 1);
+  return 1;
+}
+
+static int loss_call_lua(lua_State *L) {
+  static const char *const names[] = {"", "input", "target"};
+  LossValue *loss = value_check(L, 1, KIND_LOSS, "loss", "what is called");
+  if (lua_gettop(L) > 3)
+    return bind_fail(L, "%s: takes 2 arguments (input, target), got %s besides", loss->row->name, value_type(L, 4));
+  lua_settop(L, 3);
+  for (int i = 1; i <= 2; i++)
+    if (!value_test(L, i + 1, KIND_TENSOR) && lua_type(L, i + 1) != LUA_TNUMBER)
+      return bind_fail(L, "%s: argument %d (%s): a tensor expected, got %s", loss->row->name, i, names[i], value_type(L, i + 1));
+  Box *box = value_new(L, KIND_TENSOR);
+  size_t scope = scope_enter();
+  Tensor *y = loss->row->forward(loss->param, bind_tensor(L, 2), bind_tensor(L, 3));
+  if (y) value_set(L, 4, box, y);
+  scope_leave(scope, NULL);
+  return y ? 1 : bind_error(L);
+}
+
+static bool loss_field(lua_State *L, void *object, const char *key) {
+  LossValue *loss = object;
+  Signature s;
+  if (!key || !signature_parse(loss->row->args, &s)) return false;
+  for (int i = 0; i < s.count; i++)
+    if (!strcmp(s.arg[i].name, key)) return bind_push_param(L, &s.arg[i], &loss->param[i]), true;
+  return false;
+}
+
+/* ---- initialisation ---- */
+
+typedef struct Init { /* one of the two has so many numbers */
+  const char *name, *args, *help;
+  bool (*one)(Tensor *t, double a);
+  bool (*two)(Tensor *t, double a, double b);
+} Init;
+
+static const Init inits[] = {
+    {"normal", "t:any, mean:number=0, std:number=1", "Random numbers of a normal distribution.", NULL, init_normal},
+    {"uniform", "t:any, low:number=0, high:number=1", "Random numbers evenly spread from low to high.", NULL, init_uniform},
+    {"constant", "t:any, value:number", "One number everywhere.", init_constant, NULL},
+    {"xavier_uniform", "t:any, gain:number=1", "Even, with the variance 2 gain^2 / (fan_in + fan_out) (Glorot and Bengio 2010).",
+     init_xavier_uniform, NULL},
+    {"xavier_normal", "t:any, gain:number=1", "Normal, with the variance 2 gain^2 / (fan_in + fan_out) (Glorot and Bengio 2010).",
+     init_xavier_normal, NULL},
+    {"kaiming_uniform", "t:any, negative_slope:number=0", "Even, with the variance 2 / ((1 + slope^2) fan_in) (He et al. 2015).",
+     init_kaiming_uniform, NULL},
+    {"kaiming_normal", "t:any, negative_slope:number=0", "Normal, with the variance 2 / ((1 + slope^2) fan_in) (He et al. 2015).",
+     init_kaiming_normal, NULL},
+    {"orthogonal", "t:any, gain:number=1", "Orthogonal rows or columns of length gain (Saxe et al. 2013).", init_orthogonal, NULL},
+};
+enum { INITS = sizeof inits / sizeof *inits };
+
+static int init_call(lua_State *L) {
+  const Topic *topic = bind_topic(L);
+  const Init *init = topic->row;
+  Arguments a;
+  bind_arguments(L, 1, topic->who, topic_signature(topic), &a);
+  Tensor *t = value_check(L, a.place[0] ? a.place[0] : 1, KIND_TENSOR, topic->who, "argument 1 (t)");
+  bool ok = init->one ? init->one(t, a.param[1].number) : init->two(t, a.param[1].number, a.param[2].number);
+  if (!ok) return bind_error(L);
+  lua_pushvalue(L, a.place[0]);
+  return 1;
+}
+
+/* ---- clipping ---- */
+
+static int clip_norm(lua_State *L) {
+  Arguments a;
+  bind_own_arguments(L, &a);
+  double norm = clip_grad_norm(a.n, a.many, a.param[0].number);
+  if (nn_failed()) return bind_error(L);
+  lua_pushnumber(L, norm);
+  return 1;
+}
+
+static int clip_value(lua_State *L) {
+  Arguments a;
+  bind_own_arguments(L, &a);
+  return clip_grad_value(a.n, a.many, a.param[0].number) ? 0 : bind_error(L);
+}
+
+static const Function functions_clip[] = {
+    {"nn.clip_grad_norm", "params:tensors, max_norm:number",
+     "Scales the gradients so that their norm, all taken together, is at most max_norm. Returns the norm before.",
+     "nn.clip_grad_norm(nn.Linear(2, 3):parameters(), 1)", clip_norm},
+    {"nn.clip_grad_value", "params:tensors, bound:number", "Cuts each number of the gradients to -bound..bound.",
+     "nn.clip_grad_value(nn.Linear(2, 3):parameters(), 0.1)", clip_value},
+    {0}};
+
+void bind_networks(lua_State *L) {
+  for (int i = 0; i < layers_count(); i++) {
+    const Layer *row = layers_at(i);
+    bind_row(L, "nn.", row->name, row->args, row->help, row->example, row, layer_call);
+  }
+  for (int i = 0; i < losses_count(); i++) {
+    const Loss *row = losses_at(i);
+    bind_row(L, "nn.", row->name, row->args, row->help, row->example, row, loss_new);
+  }
+  for (int i = 0; i < INITS; i++) bind_row(L, "nn.init.", inits[i].name, inits[i].args, inits[i].help, "", &inits[i], init_call);
+  bind_fields(L, KIND_LOSS, "reduction", loss_field, NULL);
+  value_metatable(L, KIND_LOSS);
+  lua_pushcfunction(L, loss_call_lua);
+  lua_setfield(L, -2, "__call");
+  lua_pop(L, 1);
+  bind_functions(L, functions_clip);
+  bind_functions(L, functions_class);
+  bind_modules(L);
+}
