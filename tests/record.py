@@ -74,9 +74,10 @@ def case(name, lua, inputs, f):
     cases.append((name, lua, inputs, f))
 
 
-for name in "neg abs sign exp square sin cos tanh sigmoid erf relu gelu silu softplus".split():
+for name in "neg abs exp square sin cos tanh sigmoid erf relu gelu silu softplus".split():
     f = getattr(torch, name, None) or getattr(F, name)
     case(name, f"x:{name}()", dict(x=x23 * 2), f)
+case("sign", "kx:sign()", dict(kx=x23), torch.sign)
 for name in "log log1p sqrt rsqrt".split():
     case(name, f"x:{name}()", dict(x=positive), getattr(torch, name))
 case("leaky_relu", "x:leaky_relu(0.3)", dict(x=x23), lambda x: F.leaky_relu(x, 0.3))
@@ -198,7 +199,7 @@ def record_cases():
             if y.requires_grad:
                 (y * cosines(tuple(y.shape))).sum().backward()
                 grads = {k: t.grad for k, t in tensors.items() if t.grad is not None}
-            out.write(f"{{name={name!r}, code=[[{lua}]],\n inputs={{")
+            out.write(f"{{name={name!r}, code=[=[{lua}]=],\n inputs={{")
             out.write(", ".join(f"{k}={lua_tensor(v)}" for k, v in inputs.items()))
             out.write(f"}},\n out={lua_tensor(y.detach())},\n grads={{")
             out.write(", ".join(f"{k}={lua_tensor(g)}" for k, g in grads.items()) + "}},\n")
