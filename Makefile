@@ -113,7 +113,7 @@ double:
 	@$(MAKE) --no-print-directory BUILD=build/double EXTRA=-DNN_DOUBLE build/double/gander
 
 # every *_test.c is a program of its own; the double build checks derivatives
-C_TESTS  = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/nn/*_test.c))
+C_TESTS  = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/nn/*_test.c tests/vm/*_test.c))
 LUA_TESTS = $(filter-out tests/check.lua tests/networks.lua tests/gradients.lua,$(wildcard tests/*.lua))
 PY_TESTS = $(wildcard tests/*_test.py)
 
@@ -121,6 +121,13 @@ $(BUILD)/tests/%: tests/%.c $(BUILD)/libgander.a
 	@mkdir -p $(@D)
 	@echo '  CC  $<'
 	@$(CC) $(CFLAGS) -Inn $(NN_CFLAGS) $< $(BUILD)/libgander.a -o $@ $(NN_LIBS) -lm -pthread
+
+# what windows are drawn with needs neither Lua nor the engine
+DRAWING = $(patsubst %.c,$(BUILD)/%.o,$(addprefix vm/,canvas.c files.c gif.c log.c scene.c sdl.c text.c) $(wildcard vm/panels/*.c))
+$(BUILD)/tests/vm/%: tests/vm/%.c $(DRAWING) $(BUILD)/libgander.a
+	@mkdir -p $(@D)
+	@echo '  CC  $<'
+	@$(CC) $(CFLAGS) -Inn $(NN_CFLAGS) $(VM_CFLAGS) $< $(DRAWING) $(BUILD)/libgander.a -o $@ $(NN_LIBS) -lgif -lm -ldl -pthread
 
 # runs the tests on whatever BUILD names
 tests: all $(C_TESTS)

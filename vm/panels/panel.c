@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "panel.h"
 
@@ -16,6 +17,12 @@ const Theme theme_light = {
     RGB(0xeff1f4), RGB(0xffffff),
     RGB(0x1c2128), RGB(0x68717d),
     RGB(0xe3e7ec), {RGB(0xd55e00), RGB(0x0072b2), RGB(0x009e73), RGB(0xcc79a7), RGB(0xb8860b), RGB(0x56b4e9), RGB(0x59636e)}};
+
+double view_clock(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
 
 Rect panel_heading(Canvas *c, Rect area, const char *name, const char *right, const Theme *theme) {
   Rect in = rect_inset(area, canvas_units(c, 14));
