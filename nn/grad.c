@@ -72,18 +72,18 @@ void node_drop(Node *node) {
   draining = false;
 }
 
-/* Does the comma- or space-separated list `needs` name the tensor argument in slot i? */
-static bool is_needed(const Op *op, const Signature *s, int i) {
-  const char *name = "out";
-  if (i >= 0) {
-    int slot = 0;
-    for (int a = 0; a < s->count; a++) {
-      ArgKind kind = s->arg[a].kind;
-      if (kind != ARG_TENSOR && kind != ARG_CONSTANT && kind != ARG_TENSORS) continue;
-      name = s->arg[a].name;
-      if (s->list || slot++ == i) break;
-    }
+const Arg *signature_slot(const Signature *s, int i) {
+  int slot = 0;
+  for (int a = 0; a < s->count; a++) {
+    ArgKind kind = s->arg[a].kind;
+    if (kind != ARG_TENSOR && kind != ARG_CONSTANT && kind != ARG_TENSORS) continue;
+    if (s->list || slot++ == i) return &s->arg[a];
   }
+  return NULL;
+}
+
+/* Does the list `needs`, of words with spaces between them, have this name? */
+static bool is_needed(const Op *op, const char *name) {
   size_t n = strlen(name);
   for (const char *at = op->needs; at && *at;) {
     size_t length = strcspn(at, " ");
@@ -93,7 +93,18 @@ static bool is_needed(const Op *op, const Signature *s, int i) {
   return false;
 }
 
-/* Takes over the call's extras, also when it fails. */
+/* What the node keeps of an argument. A constant leads no further: its graph is not kept. */
+static Tensor *keep_argument(const Op *op, const Arg *arg, Tensor *in) {
+  bool needed = is_needed(op, arg->name);
+  if (needed && (arg->kind != ARG_CONSTANT || !in->node)) return tensor_keep(in);
+  Tensor *kept = tensor_shell(in, needed);
+  if (kept && arg->kind == ARG_CONSTANT) {
+    node_drop(kept->node);
+    kept->node = NULL;
+  }
+  return kept;
+}
+
 bool node_record(Call *c, Tensor *out) {
   const Signature *s = op_signature(c->op);
   Node *node = node_new(c->n, s->params);
@@ -104,13 +115,12 @@ bool node_record(Call *c, Tensor *out) {
   node->op = c->op;
   for (int i = 0; i < c->n; i++) {
     if (!c->in[i]) continue;
-    bool needed = is_needed(c->op, s, i);
-    node->in[i] = needed ? tensor_keep(c->in[i]) : tensor_shell(c->in[i], false);
+    node->in[i] = keep_argument(c->op, signature_slot(s, i), c->in[i]);
     node->version[i] = tensor_version(c->in[i]);
   }
   if (s->params) memcpy(node->param, c->param, (size_t)s->params * sizeof(Param));
   memcpy(node->extra, c->extra, sizeof node->extra);
-  node->out = tensor_shell(out, is_needed(c->op, s, -1)); /* out has no node yet: no cycle */
+  node->out = tensor_shell(out, is_needed(c->op, "out")); /* out has no node yet: no cycle */
   node->out_version = tensor_version(out);
   out->node = node;
   return !nn_failed();

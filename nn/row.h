@@ -64,7 +64,8 @@ struct Node {
   Tensor *out; /* without node (no cycle); NULL unless needed. A shape-only tensor otherwise */
 };
 
-bool node_record(Call *c, Tensor *out); /* out becomes the result of the call in the graph */
+const Arg *signature_slot(const Signature *s, int i); /* the argument that tensor i of a call belongs to */
+bool node_record(Call *c, Tensor *out);               /* out becomes the result of the call in the graph */
 Node *node_keep(Node *node);
 void node_drop(Node *node);
 Tensor *tensor_own(Tensor *t);                    /* puts a new tensor into the open scope: the scope owns it from now on */

@@ -247,6 +247,14 @@ static void gradients_are_finite_at_corners(void) {
   check_values(gradient(tensor_relu(edges), edges), ROW(0, 0, 0, 1, 1));
 }
 
+static void constants_take_no_part_in_graphs(void) {
+  Tensor *x = leaf(ROW(1, 0, 2)), *a = leaf(ROW(4, 5, 6)), *condition = tensor_scale(x, 2);
+  CHECK(!tensor_requires_grad(tensor_where(condition, ROW(1, 2, 3), tensor_scalar(0))));
+  Tensor *chosen = tensor_where(condition, a, tensor_scalar(0));
+  check_values(gradient(condition, x), ROW(2, 2, 2)); /* frees the graph of the condition */
+  check_values(gradient(chosen, a), ROW(1, 0, 1));
+}
+
 /* ---- softmax ---- */
 
 static void softmax_does_not_overflow(void) {
@@ -339,6 +347,7 @@ int main(void) {
   empty_tensors_reduce();
   wrong_dimensions_are_named();
   gradients_are_finite_at_corners();
+  constants_take_no_part_in_graphs();
   softmax_does_not_overflow();
   bits_do_not_depend_on_threads();
   makers_make();
