@@ -6,8 +6,14 @@
 
 static const char *typed = ""; /* the text that runs, for chunks that are no file */
 
+static int ground; /* the calls that were open when it began: what it interrupted is not its story */
+
 const char *chunk_typed(void) {
   return typed;
+}
+
+int chunk_floor(void) {
+  return ground;
 }
 
 /* ---- errors ---- */
@@ -145,18 +151,17 @@ static int run_line(lua_State *L) {
   return print_results(L);
 }
 
-bool chunk_is_line(lua_CFunction f) {
-  return f == run_line;
-}
-
 bool chunk_line(lua_State *L, const char *text) {
   const char *outer = typed;
+  int below = ground;
   typed = text;
+  ground = trace_depth(L);
   lua_pushcfunction(L, run_line);
   lua_pushlightuserdata(L, (void *)text);
   bool ok = chunk_call(L, 1, 0);
   if (!ok) chunk_report(L);
   fflush(stdout);
   typed = outer;
+  ground = below;
   return ok;
 }

@@ -111,12 +111,13 @@ bool chunk_text(lua_State *L, const char *text, const char *name); /* runs it; w
 bool chunk_file(lua_State *L, const char *path, int arguments);    /* NULL: standard input; the arguments are on the stack */
 bool chunk_line(lua_State *L, const char *text);                   /* a statement typed: its values are printed */
 bool chunk_complete(lua_State *scratch, const char *text);         /* false: more lines are needed */
-bool chunk_is_line(lua_CFunction f);                               /* the bottom of such a statement? */
 const char *chunk_typed(void);                                     /* the text that runs, when it is no file */
+int chunk_floor(void);                                             /* open calls that lie below it */
 
 /* ---- trace.c ---- */
 
 bool trace_user(lua_State *L, int *level, lua_Debug *ar);                /* the first function of the user's from level on */
+int trace_depth(lua_State *L);                                           /* how many calls are open */
 void trace_message(lua_State *L, const char *message, luaL_Buffer *out); /* with a place in the user's code */
 void trace_add(lua_State *L, luaL_Buffer *out);                          /* the road of calls, the user's only */
 

@@ -132,7 +132,7 @@ static void add_owner_fields(lua_State *L, const char *word, bool method, Names 
       if (luaL_getmetafield(L, -1, "__name") == LUA_TSTRING && lua_isuserdata(L, -2)) {
         snprintf(context, sizeof context, "%s:", lua_tostring(L, -1));
         add_rows(names, context);
-      } else if (lua_istable(L, -1)) {
+      } else if (lua_istable(L, -1) || luaL_getmetafield(L, -1, "__index") == LUA_TTABLE) { /* strings have methods too */
         add_fields(L, names);
       }
     }

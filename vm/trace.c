@@ -9,20 +9,25 @@ static const char inside[] = "[gander "; /* how chunks of the program's own Lua 
 
 bool trace_user(lua_State *L, int *level, lua_Debug *ar) {
   for (; lua_getstack(L, *level, ar); ++*level) {
-    lua_getinfo(L, "Slntf", ar);
-    bool typed = chunk_is_line(lua_tocfunction(L, -1));
-    lua_pop(L, 1);
-    if (typed) return false; /* below a statement lies what it interrupted */
+    lua_getinfo(L, "Slnt", ar);
     if (*ar->what != 'C' && strncmp(ar->short_src, inside, sizeof inside - 1)) return true;
   }
   return false;
 }
 
-static int count_user(lua_State *L) {
+/* How many calls are open. To reach a level costs its depth, and runaway recursion is 200000 deep: found by halving. */
+int trace_depth(lua_State *L) {
   lua_Debug ar;
-  int n = 0;
-  for (int level = 0; trace_user(L, &level, &ar); level++) n++;
-  return n;
+  int low = 0, high = 1;
+  while (lua_getstack(L, high, &ar)) low = high, high *= 2;
+  while (low < high) {
+    int middle = (low + high) / 2;
+    if (lua_getstack(L, middle, &ar))
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
 }
 
 void trace_message(lua_State *L, const char *message, luaL_Buffer *out) {
@@ -46,19 +51,39 @@ static const char *name_of(lua_State *L, const lua_Debug *ar) {
   return lua_pushfstring(L, "function <%s:%d>", ar->short_src, ar->linedefined);
 }
 
+static void add_frame(lua_State *L, lua_Debug *ar, luaL_Buffer *out) {
+  lua_pushfstring(L, "\n\t%s:%d: in %s", ar->short_src, ar->currentline, name_of(L, ar));
+  lua_remove(L, -2);
+  luaL_addvalue(out);
+}
+
+/* Where the last few of the user's functions before `end` begin. */
+static int find_tail(lua_State *L, int end) {
+  lua_Debug ar;
+  int found = 0, level = end;
+  while (level > 0 && found < TAIL) {
+    int same = --level;
+    found += trace_user(L, &same, &ar) && same == level;
+  }
+  return level;
+}
+
 void trace_add(lua_State *L, luaL_Buffer *out) {
   lua_Debug ar;
-  int n = count_user(L), i = 0;
-  if (n == 1 && terminal_interactive()) return; /* the line just typed */
-  if (n) luaL_addstring(out, "\nstack traceback:");
-  for (int level = 0; trace_user(L, &level, &ar); level++, i++) {
-    if (n > HEAD + TAIL && i >= HEAD && i < n - TAIL) {
-      if (i > HEAD) continue;
-      lua_pushfstring(L, "\n\t... (%d more)", n - HEAD - TAIL);
-    } else {
-      lua_pushfstring(L, "\n\t%s:%d: in %s", ar.short_src, ar.currentline, name_of(L, &ar));
-      lua_remove(L, -2);
+  int end = trace_depth(L) - chunk_floor(), tail = find_tail(L, end), shown = 0;
+  for (int level = 0; trace_user(L, &level, &ar) && level < end; level++, shown++) {
+    if (!shown) {
+      int next = level + 1;
+      if (terminal_interactive() && !(trace_user(L, &next, &ar) && next < end)) return; /* only the line just typed */
+      luaL_addstring(out, "\nstack traceback:");
+      trace_user(L, &level, &ar);
     }
-    luaL_addvalue(out);
+    if (shown == HEAD && level < tail) {
+      lua_pushfstring(L, "\n\t... (%d more)", tail - level);
+      luaL_addvalue(out);
+      level = tail;
+      trace_user(L, &level, &ar);
+    }
+    add_frame(L, &ar, out);
   }
 }

@@ -1,0 +1,232 @@
+"""The command line: options, statuses, the text of errors, a script's own options, signals, pipes."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+GANDER = os.environ.get("GANDER", os.path.join(os.path.dirname(__file__), "..", "build", "gander"))
+passed = failed = 0
+folder = tempfile.TemporaryDirectory()
+os.environ.pop("LUA_INIT", None)
+
+
+def check(what, ok, *seen):
+    global passed, failed
+    if ok:
+        passed += 1
+    else:
+        failed += 1
+        print("FAILED", what, *[repr(s) for s in seen])
+
+
+def run(*args, stdin="", env=None, timeout=60):
+    """(status, stdout, stderr)"""
+    try:
+        p = subprocess.run([GANDER, *args], input=stdin, capture_output=True, text=True, timeout=timeout, env={**os.environ, **(env or {})})
+    except subprocess.TimeoutExpired:
+        return "hangs", "", ""
+    return p.returncode, p.stdout, p.stderr
+
+
+def script(text, name="script.lua"):
+    path = os.path.join(folder.name, name)
+    with open(path, "w") as f:
+        f.write(text)
+    return path
+
+
+def expect(args, status=0, out=None, err=None, **options):
+    """out: all of stdout; err: a part of stderr, "" meaning nothing."""
+    got = run(*args, **options)
+    ok = got[0] == status and (out is None or got[1] == out)
+    ok = ok and (err is None or (err in got[2] if err else got[2] == ""))
+    check(f"{args} {options}", ok, *got)
+
+
+# ---- as lua ----
+
+expect(["-e", "print(1 + 1)"], out="2\n", err="")
+expect(["-eprint(1)", "-e", "a = 2", "-e", "print(a)"], out="1\n2\n")
+expect(["-"], stdin="print(7, ...)", out="7\n")
+expect(["-", "x", "y"], stdin="print(...)", out="x\ty\n")
+expect([], stdin="print(8)", out="8\n", err="")
+expect([script("print(arg[0]:match('[^/]+$'), arg[1], #arg, ...)"), "--lr", "3"], out="script.lua\t--lr\t2\t--lr\t3\n")
+expect(["-e", "", script("print(arg[-1], arg[-2], arg[-3] ~= nil)")], out="\t-e\ttrue\n")
+expect(["-l", "s=string", "-e", "print(s.upper('a'))"], out="A\n")
+expect(["-W", "-e", "warn('loud')"], err="Lua warning: loud")
+expect(["-e", "print(X)"], env={"LUA_INIT": "X = 5"}, out="5\n")
+expect(["-E", "-e", "print(X)"], env={"LUA_INIT": "X = 5"}, out="nil\n")
+expect(["-e", "os.exit(7)"], 7)
+expect(["-e", "os.exit(true)"], 0)
+expect(["-e", "os.exit(false)"], 1)
+expect(["-e", "quit(4)"], 4)
+expect(["-e", "coroutine.wrap(function() pcall(os.exit, 5) end)()"], 5)
+expect(["-e", "local x <close> = setmetatable({}, {__close = function() print('closed') end}) os.exit(3, true)"], 3, out="closed\n")
+expect(["-e", "setmetatable({}, {__gc = function() print('collected') end})"], out="collected\n")
+expect(["-v"], out=None)
+check("version", run("--version")[1].startswith("gander "), run("--version"))
+
+# ---- errors ----
+
+expect(["-e", "error('boom')"], 1, err="gander: (command line):1: boom\nstack traceback:\n\t(command line):1: in main chunk\n")
+expect(["-e", "error({})"], 1, err="gander: (error object is a table value)")
+expect(["-e", "error(setmetatable({}, {__tostring = function() return 'told' end}))"], 1, err="gander: told\n")
+expect(["-e", "x = = 1"], 1, err="gander: (command line):1: unexpected symbol near '='")
+expect(["nowhere.lua"], 1, err="gander: cannot open nowhere.lua")
+expect(["-e", "local function f() f() end f()"], 1, err="stack overflow")
+expect(["-e", "local function f() return pcall(f) end print((f()))"], out=None)
+few = subprocess.run(["sh", "-c", f"ulimit -v 1000000; exec '{GANDER}' -e 'print(pcall(string.rep, \"x\", 1 << 30)) string.rep(\"x\", 1 << 30)'"],
+                     capture_output=True, text=True, timeout=60)
+check("no memory", few.returncode == 1 and few.stdout == "false\tnot enough memory\n" and few.stderr == "gander: not enough memory\n", few)
+status, _, err = run(script("local function deep(n) if n == 0 then error('bottom') end deep(n - 1) end\ndeep(40)\n"))
+check("a long road is cut in the middle", err.count("\n") < 15 and "... (" in err and "in main chunk" in err, err)
+status, _, err = run(script("local function f()\n  local x = nil + 1\nend\nlocal t = {go = function() f() end}\nt.go()\n"))
+check("a road through functions", err.count("script.lua:") == 4 and "[C]" not in err, err)
+
+# ---- names that are nearly right ----
+
+expect(["-e", "tensr.rand(2)"], 1, err="attempt to index a nil value (global 'tensr'); did you mean 'tensor'?\n")
+expect(["-e", "pritn(2)"], 1, err="attempt to call a nil value (global 'pritn'); did you mean 'print'?\n")
+expect(["-e", "string.fromat('')"], 1, err="(field 'fromat'); did you mean 'format'?\n")
+expect(["-e", "local s = 'x' s:upprer()"], 1, err="(method 'upprer'); did you mean 'upper'?\n")
+expect(["-e", "local learning_rate = 1 print(learning_rat + 1)"], 1, err="(global 'learning_rat'); did you mean 'learning_rate'?\n")
+expect(["-e", "local net = {weights = {}} print(net.wieghts[1])"], 1, err="(field 'wieghts'); did you mean 'weights'?\n")
+expect(["-e", "qqqqqqqq()"], 1, err="(global 'qqqqqqqq')\n")
+expect(["-e", "print(tensr)"], out="nil\n")
+expect(["--strict", "-e", "print(tensr)"], 1, err="undefined global 'tensr'; did you mean 'tensor'?")
+expect(["--strict", "-e", "x = 1 print(x, rawget(_G, 'y'))"], out="1\tnil\n")
+
+# ---- bad usage ----
+
+expect(["--hedless"], 2, out="", err="gander: unrecognized option '--hedless'; did you mean '--headless'?\n")
+expect(["-h"], 2, err="unrecognized option '-h'\n")
+expect(["-Ex"], 2, err="unrecognized option '-Ex'")
+expect(["-e"], 2, err="'-e' needs argument")
+expect(["--threads", "many"], 2, err="--threads must be a whole number from 1 to 64, got 'many'")
+expect(["--threads=0", "-e", ""], 2, err="--threads must be a whole number from 1 to 64, got '0'")
+expect(["--seed", "-1"], 2, err="--seed must be a whole number that is not negative, got '-1'")
+expect(["--headless=yes"], 2, err="'--headless' takes no value, got 'yes'")
+expect(["--threads", "3", "-e", "print(threads())"], out="3\n")
+expect(["--seed", "9", "-e", "print(math.random(1e9))"], out=run("--seed=9", "-e", "print(math.random(1e9))")[1])
+status, out, _ = run("--help")
+check("--help", status == 0 and all(word in out for word in ("-e CODE", "--headless", "--threads N", "--seed N", "--strict")), out)
+
+# ---- args ----
+
+declared = script(
+    """-- declared.lua  A script with options.
+-- It prints them.
+local o = args {
+  lr = {2e-4, "learning rate"}, epochs = {3, "times through the data"}, data = {"fashion", "which data"},
+  fast = {false, "be quick"}, shuffle = {true, "mix"}, d_steps = {1, "steps of D"}, plain = 5,
+}
+local list = {}
+for name, value in pairs(o) do list[#list + 1] = name .. "=" .. tostring(value) end
+table.sort(list)
+print(table.concat(list, " "))
+"""
+)
+usual = "d_steps=1 data=fashion epochs=3 fast=false lr=0.0002 plain=5 shuffle=true\n"
+expect([declared], out=usual)
+expect([declared, "--lr", "1e-4", "--d-steps=4", "--fast", "--no-shuffle"], out="d_steps=4 data=fashion epochs=3 fast=true lr=0.0001 plain=5 shuffle=false\n")
+expect([declared, "--d_steps", "2", "--epochs", "1e3", "--lr", "1", "--data", "--x"], out="d_steps=2 data=--x epochs=1000 fast=false lr=1.0 plain=5 shuffle=true\n")
+expect([declared, "--headless", "--threads", "2", "--seed=4"], out=usual)
+expect([declared, "--fast=false"], out=usual)
+tail = f"\n'gander {declared} --help' lists its options\n"
+expect([declared, "--lrr", "3"], 2, out="", err=f"gander: {declared}: unknown option '--lrr'; did you mean '--lr'?{tail}")
+expect([declared, "--sed", "3"], 2, err=f"unknown option '--sed'; did you mean '--seed'?{tail}")
+expect([declared, "--zzzzzzz", "3"], 2, err=f"unknown option '--zzzzzzz'{tail}")
+expect([declared, "--lr", "fast"], 2, err=f"--lr must be a number, got 'fast'{tail}")
+expect([declared, "--epochs", "1.5"], 2, err=f"--epochs must be a whole number, got '1.5'{tail}")
+expect([declared, "--epochs"], 2, err=f"--epochs needs a value{tail}")
+expect([declared, "--fast=maybe"], 2, err=f"--fast must be true or false, got 'maybe'{tail}")
+expect([declared, "--threads", "x"], 2, err=f"--threads must be a whole number from 1 to 64, got 'x'{tail}")
+expect([declared, "more"], 2, err=f"unexpected argument 'more'{tail}")
+status, out, err = run(declared, "--help")
+lines = out.splitlines()
+check("a script's help", status == 0 and err == "" and lines[2:4] == ["declared.lua  A script with options.", "It prints them."], out)
+names = [line.split()[0] for line in lines if line.startswith("  --")]
+check("its order", names == ["--d-steps", "--data", "--epochs", "--fast", "--lr", "--plain", "--shuffle", "--headless", "--threads", "--seed", "--help"], names)
+check("its columns", len({line.index(word) for line, word in zip(lines[5:9], ("steps of D", "which", "times", "be quick"))}) == 1, out)
+check("its defaults", "times through the data (default: 3)" in out and "learning rate (default: 0.0002)" in out, out)
+ordered = script('local o = args {{"zeta", 1, "first"}, {"alpha", "a", "second"}} print(o.zeta, o.alpha)', "ordered.lua")
+expect([ordered, "--zeta", "2"], out="2\ta\n")
+check("declared in order", run(ordered, "--help")[1].index("--zeta") < run(ordered, "--help")[1].index("--alpha"))
+expect([script("args {lr = {nil, 'x'}}")], 1, err="args: the default of 'lr' must be a number, a string or a boolean, got nil")
+expect([script("args {{1, 2}}")], 1, err="args: entry 1 must be {name, default, help}")
+expect(["-e", "print(threads(2), pcall(threads, 0))"], out=None)
+
+# ---- statements from a pipe ----
+
+expect(["-i"], stdin="1 + 1\nx =\n3\nx\nfor i = 1, 2 do\n  print(i)\nend\n", out="2\n3\n1\n2\n", err="")
+expect(["-i", script("y = 4")], stdin="y", out="4\n")
+expect(["-i"], stdin="print(io.read())\nthe next line\n=6\n", out="the next line\n6\n")
+expect(["-i"], stdin="nil + 1\nprint('on')\n", status=1, out="on\n", err="stdin:1: attempt to perform arithmetic on a nil value")
+expect(["-i"], stdin="x = = 2\nprint('on')\nfor\n", status=1, out="on\n", err="near <eof>")
+expect(["-i", script("error('no')")], stdin="print('still')", status=1, out="still\n", err="no")
+expect(["-i"], stdin="quit(3)\nprint('never')\n", status=3, out="")
+
+# ---- signals and pipes ----
+
+
+def signalled(code, number, status, out=None, err=None, presses=1):
+    """Sends a signal after the program has printed its first line."""
+    p = subprocess.Popen([GANDER, "-e", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    first = p.stdout.readline()
+    for _ in range(presses):
+        time.sleep(0.2)
+        p.send_signal(number)
+    time.sleep(0.1)  # before its standard input ends
+    try:
+        rest, errors = p.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        p.kill()
+        rest, errors = p.communicate()
+        p.returncode = "hangs"
+    ok = p.returncode == status and (out is None or first + rest == out) and (err is None or err in errors)
+    check(f"signal {number}: {code}", ok, p.returncode, first + rest, errors)
+
+
+loop = "while true do end"
+for body in (
+    loop,
+    f"pcall(function() {loop} end)",
+    f"while true do pcall(function() {loop} end) end",
+    f"while true do xpcall(function() {loop} end, print) end",
+    f"coroutine.wrap(function() {loop} end)()",
+    f"local co = coroutine.wrap(function() while true do pcall(function() {loop} end) end end) while true do pcall(co) end",
+    f"local co = coroutine.create(function() coroutine.yield() {loop} end) while true do coroutine.resume(co) end",
+    f"local co = coroutine.create(function() local x <close> = setmetatable({{}}, {{__close = function() {loop} end}}) coroutine.yield() end) "
+    "coroutine.resume(co) coroutine.close(co)",
+    f"setmetatable(_G, {{__index = function() {loop} end}}) print(nothing)",
+    f"table.sort({{3, 2, 1}}, function() {loop} end)",
+    f"string.gsub('a', 'a', function() {loop} end)",
+    f"for x in function() {loop} end do end",
+):
+    signalled("print 'go' io.stdout:flush() " + body, signal.SIGINT, 130, err="interrupted")
+    signalled("print 'go' io.stdout:flush() " + body, signal.SIGTERM, 143, err="")
+signalled("print 'go' io.stdout:flush() io.read()", signal.SIGTERM, 143)
+signalled("print 'go' io.stdout:flush() string.find(string.rep('a', 50000), '.*.*b')", signal.SIGINT, 130, presses=4)
+check("nothing is left to say", "interrupted" not in run("-e", "pcall(error)")[2])
+
+p = subprocess.run(f"'{GANDER}' -e 'for i = 1, 1e8 do print(i) end' | head -2", shell=True, capture_output=True, text=True, timeout=30)
+check("a reader that goes ends it quietly", p.stdout == "1\n2\n" and p.stderr == "", p)
+expect(["-e", "local f = io.popen('true', 'w') os.execute('sleep 0.1') f:write(('x'):rep(1e5)) print(f:flush()) print('lives')"], out=None)
+check("a writer lives on", run("-e", "f = io.popen('true', 'w') os.execute('sleep 0.2') f:write(('x'):rep(1e5)) print 'lives'")[1] == "lives\n")
+
+
+
+def start_time():
+    begin = time.perf_counter()
+    subprocess.run([GANDER, "-e", ""], check=True)
+    return time.perf_counter() - begin
+
+
+best = min(start_time() for _ in range(20))
+check("starts within 20 ms", best <= 0.02, best)
+
+print(f"{passed} passed, {failed} failed")
+sys.exit(failed > 0)
