@@ -267,9 +267,8 @@ static void collect(void *data) {
 }
 
 void bind_all(lua_State *L) {
-  static const Function *const tables[] = {functions_base,   functions_define,    functions_index,
-                                           functions_tensor, functions_gradcheck, functions_data,
-                                           functions_image,  functions_window,    functions_engine};
+  static const Function *const tables[] = {functions_base,      functions_define, functions_index, functions_tensor,
+                                           functions_gradcheck, functions_window, functions_engine};
   lua_gc(L, LUA_GCGEN, 0, 0);
   memory_on_full(collect, NULL);
   value_open(L);
@@ -277,6 +276,8 @@ void bind_all(lua_State *L) {
   bind_ops(L);
   bind_index(L);
   bind_networks(L);
+  bind_datasets(L);
+  bind_loaders(L);
   bind_training(L);
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) bind_functions(L, tables[i]);
 }

@@ -91,13 +91,12 @@ static void free_instance(void *m) {
 
 /* Upvalues: the class, the metatable of its instances' fields, the name. The stack: the class and the arguments of init. */
 static int instantiate(lua_State *L) {
-  Box *box = value_new(L, KIND_MODULE);
+  value_new(L, KIND_MODULE);
   lua_replace(L, 1);
   Module *m = module_custom(lua_tostring(L, lua_upvalueindex(3)), forward, NULL, free_instance);
-  if (!m) return bind_error(L);
-  m->data = m;
-  value_set(L, 1, box, m);
-  module_drop(m);
+  if (m) m->data = m;
+  value_give(L, 1, m);
+  lua_pop(L, 1);
   value_fields(L, 1);
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_setmetatable(L, -2);

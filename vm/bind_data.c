@@ -1,26 +1,18 @@
-/* Data sets, loaders and pictures as functions of the language. data.fashion() and its like are written in Lua over these. */
+/* Data sets and pictures as functions of the language. data.fashion() and its like are written in Lua over these. */
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "vm.h"
 
-/* Hands a new object to Lua, or raises the error that kept it from being made. */
-static int push_new(lua_State *L, Kind kind, void *object, void (*drop)(void *)) {
-  if (!object) return bind_error(L);
-  value_push(L, kind, object);
-  drop(object);
-  return 1;
-}
-
-static void drop_dataset(void *d) {
-  dataset_drop(d);
-}
-
-static void drop_loader(void *l) {
-  loader_drop(l);
+/* Reads the arguments of the running function and pushes an empty box; its index. */
+static int begin(lua_State *L, Kind kind, Arguments *a) {
+  bind_own_arguments(L, a);
+  value_new(L, kind);
+  return lua_gettop(L);
 }
 
 static long integer_of(const Arguments *a, int param) {
@@ -31,15 +23,15 @@ static long integer_of(const Arguments *a, int param) {
 
 static int data_idx_call(lua_State *L) {
   Arguments a;
-  bind_own_arguments(L, &a);
-  return push_new(L, KIND_DATASET, data_idx(bind_text(L, &a, 0), bind_text(L, &a, 1)), drop_dataset);
+  int at = begin(L, KIND_DATASET, &a);
+  return value_give(L, at, data_idx(bind_text(L, &a, 0), bind_text(L, &a, 1)));
 }
 
 static int data_glyphs_call(lua_State *L) {
   Arguments a;
-  bind_own_arguments(L, &a);
+  int at = begin(L, KIND_DATASET, &a);
   if (integer_of(&a, 0) < 1) return bind_fail(L, "data.glyphs: n must be at least 1, got %d", (int)integer_of(&a, 0));
-  return push_new(L, KIND_DATASET, data_glyphs(integer_of(&a, 0), (uint64_t)integer_of(&a, 1)), drop_dataset);
+  return value_give(L, at, data_glyphs(integer_of(&a, 0), (uint64_t)integer_of(&a, 1)));
 }
 
 /* Labels are whole numbers from 1; the largest is the number of classes. */
@@ -55,8 +47,10 @@ static bool copy_labels(Dataset *d, const Tensor *labels) {
 
 static int data_tensors_call(lua_State *L) {
   Arguments a;
-  bind_own_arguments(L, &a);
-  Tensor *x = a.in[0], *labels = a.n > 1 ? a.in[1] : NULL;
+  int at = begin(L, KIND_DATASET, &a);
+  Tensor *x = value_check(L, a.place[0], KIND_TENSOR, "data.tensors", "argument 1 (x)");
+  Tensor *labels = a.place[1] ? value_check(L, a.place[1], KIND_TENSOR, "data.tensors", "argument 2 (labels)") : NULL;
+  if (!x->data || (labels && !labels->data)) return bind_fail(L, "data.tensors: the memory of a tensor was freed");
   if (!x->ndim) return bind_fail(L, "data.tensors: x must have samples in its first dimension, got a number");
   if (labels && (labels->ndim != 1 || labels->shape[0] != x->shape[0]))
     return bind_fail(L, "data.tensors: labels must be (%d), one for each sample of x, got %s", (int)x->shape[0],
@@ -67,34 +61,53 @@ static int data_tensors_call(lua_State *L) {
     dataset_drop(d);
     d = NULL;
   }
-  return push_new(L, KIND_DATASET, d, drop_dataset);
+  return value_give(L, at, d);
 }
 
 /* ---- folders ---- */
 
+static int by_name(const struct dirent **a, const struct dirent **b) {
+  return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int is_shown(const struct dirent *entry) {
+  return entry->d_name[0] != '.';
+}
+
+typedef struct Listing {
+  const char *path;
+  struct dirent **entry;
+  int n;
+} Listing;
+
+static int push_listing(lua_State *L) {
+  const Listing *list = lua_touserdata(L, 1);
+  lua_createtable(L, list->n, 0);
+  for (int i = 0; i < list->n; i++) {
+    const char *name = list->entry[i]->d_name;
+    struct stat about;
+    const char *path = lua_pushfstring(L, "%s/%s", list->path, name);
+    bool is_folder = !stat(path, &about) && S_ISDIR(about.st_mode);
+    lua_pop(L, 1);
+    lua_pushfstring(L, is_folder ? "%s/" : "%s", name);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
 /* The names in a folder in alphabetical order, folders with a slash behind them; hidden ones are left out. */
 static int data_list_call(lua_State *L) {
-  const char *path = luaL_checkstring(L, 1);
-  DIR *folder = opendir(path);
-  if (!folder) return bind_fail(L, "data.list: cannot read the folder '%s': %s", path, strerror(errno));
-  lua_newtable(L);
-  lua_Integer n = 0;
-  for (struct dirent *entry; (entry = readdir(folder));) {
-    if (entry->d_name[0] == '.') continue;
-    struct stat about;
-    lua_pushfstring(L, "%s/%s", path, entry->d_name);
-    bool is_folder = !stat(lua_tostring(L, -1), &about) && S_ISDIR(about.st_mode);
-    lua_pop(L, 1);
-    lua_pushfstring(L, is_folder ? "%s/" : "%s", entry->d_name);
-    lua_rawseti(L, -2, ++n);
-  }
-  closedir(folder);
-  lua_getglobal(L, "table");
-  lua_getfield(L, -1, "sort");
-  lua_pushvalue(L, -3);
-  lua_call(L, 1, 0);
-  lua_pop(L, 1);
-  return 1;
+  Arguments a;
+  bind_own_arguments(L, &a);
+  Listing list = {.path = bind_text(L, &a, 0)};
+  lua_pushcfunction(L, push_listing); /* protected: the entries must be freed whatever happens */
+  lua_pushlightuserdata(L, &list);
+  list.n = scandir(list.path, &list.entry, is_shown, by_name);
+  if (list.n < 0) return bind_fail(L, "data.list: cannot read the folder '%s': %s", list.path, strerror(errno));
+  bool ok = lua_pcall(L, 1, 1, 0) == LUA_OK;
+  for (int i = 0; i < list.n; i++) free(list.entry[i]);
+  free(list.entry);
+  return ok ? 1 : lua_error(L);
 }
 
 static void show_progress(void *data, long done, long n) {
@@ -102,6 +115,7 @@ static void show_progress(void *data, long done, long n) {
   char text[80];
   snprintf(text, sizeof text, "reading pictures: %ld of %ld", done, n);
   engine_progress(done < n ? text : "");
+  if (engine_interrupted()) nn_fail("data.folder: interrupted after %ld of %ld pictures", done, n);
 }
 
 /* The texts of a Lua table as a C array that lives as long as the table. */
@@ -137,15 +151,16 @@ static int data_images_call(lua_State *L) {
   int files = a.place[0], n = (int)lua_rawlen(L, files);
   const char **names = texts_of(L, files, n);
   int32_t *labels = a.place[2] ? labels_of(L, a.place[2], n) : NULL;
+  value_new(L, KIND_DATASET);
   Dataset *d = data_images(n, names, labels, integer_of(&a, 1), show_progress, NULL);
   engine_progress("");
-  return push_new(L, KIND_DATASET, d, drop_dataset);
+  return value_give(L, lua_gettop(L), d);
 }
 
 /* ---- what a data set tells ---- */
 
 static Dataset *own_dataset(lua_State *L) {
-  return value_check(L, 1, KIND_DATASET, "dataset", "self");
+  return value_check(L, 1, KIND_DATASET, "dataset", "its object");
 }
 
 static int dataset_size(lua_State *L) {
@@ -153,7 +168,7 @@ static int dataset_size(lua_State *L) {
   return 1;
 }
 
-static int dataset_names(lua_State *L) {
+static int dataset_classes(lua_State *L) {
   Dataset *d = own_dataset(L);
   lua_newtable(L);
   for (long i = 0; d->class_name && i < d->classes; i++) {
@@ -169,126 +184,81 @@ static char *copy_text(const char *text) {
   return copy;
 }
 
+static bool set_class_names(lua_State *L, Dataset *d, int table) {
+  long n = (long)lua_rawlen(L, table);
+  if (n < d->classes) bind_fail(L, "dataset:label: %d class names for %d classes", (int)n, (int)d->classes);
+  for (long i = 0; i < n; i++)
+    if (lua_rawgeti(L, table, i + 1) != LUA_TSTRING)
+      bind_fail(L, "dataset:label: a class name expected, got %s", value_type(L, -1));
+  d->class_name = memory_new((size_t)n * sizeof *d->class_name);
+  if (!d->class_name) return false;
+  d->classes = n;
+  for (long i = 0; i < n; i++) {
+    lua_rawgeti(L, table, i + 1);
+    d->class_name[i] = copy_text(lua_tostring(L, -1));
+    lua_pop(L, 1);
+    if (!d->class_name[i]) return false;
+  }
+  return true;
+}
+
 /* set:label(name, {"shirt", ...}): what it is called, and its classes. */
 static int dataset_label(lua_State *L) {
+  Arguments a;
   Dataset *d = own_dataset(L);
-  snprintf(d->name, sizeof d->name, "%s", luaL_checkstring(L, 2));
-  if (lua_istable(L, 3) && !d->class_name) {
-    long n = (long)lua_rawlen(L, 3);
-    if (n < d->classes) return bind_fail(L, "dataset:label: %d class names for %d classes", (int)n, (int)d->classes);
-    d->class_name = memory_new((size_t)n * sizeof *d->class_name);
-    if (!d->class_name) return bind_error(L);
-    d->classes = n;
-    for (long i = 0; i < n; i++) {
-      lua_rawgeti(L, 3, i + 1);
-      d->class_name[i] = copy_text(lua_tostring(L, -1) ? lua_tostring(L, -1) : "");
-      lua_pop(L, 1);
-    }
-  }
+  bind_own_arguments(L, &a);
+  snprintf(d->name, sizeof d->name, "%s", bind_text(L, &a, 0));
+  if (a.place[1] && d->class_name) return bind_fail(L, "dataset:label: the classes of %s have names already", d->name);
+  if (a.place[1] && lua_rawlen(L, a.place[1]) > 100000) return bind_fail(L, "dataset:label: more than 100000 class names");
+  if (a.place[1] && (luaL_checkstack(L, (int)lua_rawlen(L, a.place[1]) + 4, "class names"), !set_class_names(L, d, a.place[1])))
+    return bind_error(L);
   lua_settop(L, 1);
   return 1;
 }
 
-/* set:batch(from, n): samples in their own order. */
-static int dataset_get(lua_State *L) {
-  Dataset *d = own_dataset(L);
-  lua_Integer from = luaL_checkinteger(L, 2), n = luaL_optinteger(L, 3, 1);
-  if (from < 1 || n < 1 || n > d->n || from + n - 1 > d->n)
-    return bind_fail(L, "dataset:batch: samples %I to %I asked for, there are %d", from, from + n - 1, (int)d->n);
+/* Pushes n samples from place `from`, counted from 1, and their labels or nil. */
+static int push_samples(lua_State *L, Dataset *d, long from, long n, bool alone) {
   long *which = lua_newuserdatauv(L, (size_t)n * sizeof *which, 0);
-  for (lua_Integer i = 0; i < n; i++) which[i] = (long)(from - 1 + i);
+  for (long i = 0; i < n; i++) which[i] = from - 1 + i;
+  Box *x_box = value_new(L, KIND_TENSOR), *label_box = value_new(L, KIND_TENSOR);
   size_t scope = scope_enter();
-  Tensor *labels, *x = dataset_batch(d, (long)n, which, &labels);
-  if (x) {
-    value_push(L, KIND_TENSOR, x);
-    value_push(L, KIND_TENSOR, labels);
-  }
+  Tensor *labels, *x = dataset_batch(d, n, which, &labels);
+  if (alone) x = tensor_select(x, 0, 0), labels = labels ? tensor_select(labels, 0, 0) : NULL;
+  if (x) value_set(L, -2, x_box, x);
+  if (x && labels) value_set(L, -1, label_box, labels);
   scope_leave(scope, NULL);
-  return x ? 2 : bind_error(L);
+  if (!x) return bind_error(L);
+  if (!labels) lua_pop(L, 1), lua_pushnil(L);
+  return 2;
 }
 
-/* ---- loaders ---- */
-
-typedef struct Augment {
-  lua_State *L;
-  int function; /* in the registry */
-} Augment;
-
-static Tensor *augment_batch(void *data, Tensor *x) {
-  Augment *a = data;
-  lua_State *L = a->L;
-  int top = lua_gettop(L);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, a->function);
-  value_push(L, KIND_TENSOR, x);
-  Tensor *out = NULL;
-  if (lua_pcall(L, 1, 1, 0))
-    nn_fail("data.loader: augment: %s", lua_tostring(L, -1) ? lua_tostring(L, -1) : "error");
-  else if (!(out = value_test(L, -1, KIND_TENSOR)))
-    nn_fail("data.loader: augment must return a tensor, got %s", value_type(L, -1));
-  size_t scope = scope_enter();
-  out = scope_leave(scope, out); /* the scope's, before Lua may collect its box */
-  lua_settop(L, top);
-  return out;
-}
-
-static void augment_free(void *data) {
-  Augment *a = data;
-  luaL_unref(a->L, LUA_REGISTRYINDEX, a->function);
-  memory_free(a);
-}
-
-static bool set_augment(lua_State *L, Loader *l, int function) {
-  Augment *a = memory_new(sizeof *a);
-  if (!a) return false;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  a->L = lua_tothread(L, -1);
-  lua_pop(L, 1);
-  lua_pushvalue(L, function);
-  a->function = luaL_ref(L, LUA_REGISTRYINDEX);
-  l->augment = augment_batch;
-  l->data = a;
-  l->free_data = augment_free;
-  return true;
-}
-
-static int data_loader_call(lua_State *L) {
+/* set:batch(from, n): samples in their own order. */
+static int dataset_batch_call(lua_State *L) {
   Arguments a;
+  Dataset *d = own_dataset(L);
   bind_own_arguments(L, &a);
-  Dataset *set = value_check(L, a.place[0] ? a.place[0] : 1, KIND_DATASET, "data.loader", "argument 1 (set)");
-  Loader *l = loader_new(set, integer_of(&a, 1), a.param[2].number != 0, a.param[3].number != 0);
-  if (l && a.place[4] && !set_augment(L, l, a.place[4])) {
-    loader_drop(l);
-    l = NULL;
+  double from = a.param[0].number, n = a.param[1].number;
+  if (from < 1 || n < 1 || from + n - 1 > (double)d->n)
+    return bind_fail(L, "dataset:batch: samples %f to %f asked for, there are %d", from, from + n - 1, (int)d->n);
+  return push_samples(L, d, (long)from, (long)n, false);
+}
+
+static bool dataset_field(lua_State *L, void *object, const char *key) {
+  Dataset *d = object;
+  if (lua_type(L, 2) == LUA_TNUMBER) { /* set[i]: the sample alone */
+    double i = lua_tonumber(L, 2);
+    if (i < 1 || i > (double)d->n || i != floor(i))
+      bind_fail(L, "dataset: sample %s asked for, there are %d", luaL_tolstring(L, 2, NULL), (int)d->n);
+    push_samples(L, d, (long)i, 1, true);
+    lua_pop(L, 1);
+  } else if (key && !strcmp(key, "shape")) {
+    bind_shape(L, d->ndim, d->shape);
+  } else if (key && !strcmp(key, "name")) {
+    lua_pushstring(L, d->name);
+  } else {
+    return false;
   }
-  return push_new(L, KIND_LOADER, l, drop_loader);
-}
-
-static Loader *own_loader(lua_State *L) {
-  return value_check(L, 1, KIND_LOADER, "loader", "self");
-}
-
-/* The next batch and its labels; nothing at the end of an epoch. `for x, label in loader do` calls this. */
-static int loader_next_call(lua_State *L) {
-  Loader *l = own_loader(L);
-  size_t scope = scope_enter();
-  Tensor *x, *labels;
-  bool ok = loader_next(l, &x, &labels);
-  if (ok && x) {
-    value_push(L, KIND_TENSOR, x);
-    value_push(L, KIND_TENSOR, labels);
-  }
-  scope_leave(scope, NULL);
-  return !ok ? bind_error(L) : x ? 2 : 0;
-}
-
-static int loader_rewind_call(lua_State *L) {
-  loader_rewind(own_loader(L));
-  return 0;
-}
-
-static int loader_batches_call(lua_State *L) {
-  lua_pushinteger(L, loader_batches(own_loader(L)));
-  return 1;
+  return true;
 }
 
 const Function functions_data[] = {
@@ -296,34 +266,28 @@ const Function functions_data[] = {
      "data.idx(\"train-images-idx3-ubyte.gz\", \"train-labels-idx1-ubyte.gz\")", data_idx_call},
     {"data.glyphs", "n:integer=10000, seed:integer=1", "28x28 pictures of digits drawn by code: a data set without files.",
      "data.glyphs(100)", data_glyphs_call},
-    {"data.tensors", "x, labels?", "A data set from a tensor (N,...) and labels (N) from 1.",
+    {"data.tensors", "x:any, labels:any?", "A data set from a tensor (N,...) and labels (N) from 1.",
      "data.tensors(tensor.randn(20, 2), tensor.randint(1, 3, 20))", data_tensors_call},
     {"data.list", "folder:text", "The names in a folder, sorted; folders end with a slash.", "#data.list(\".\")", data_list_call},
     {"data.images", "files:table, size:integer=64, labels:table?",
      "A data set from picture files, PNG or JPEG: the middle square of each, made size x size, in colour.",
      "data.images({\"a.png\", \"b.jpg\"}, {size = 32})", data_images_call},
-    {"data.loader", "set:any, batch:integer=64, shuffle:boolean=false, drop_last:boolean=false, augment:function?",
-     "Goes through a data set in batches: `for x, label in loader do`. augment(x) may change each batch.",
-     "data.loader(data.glyphs(100), {batch = 10, shuffle = true})", data_loader_call},
     {"dataset:size", "", "The number of samples.", "data.glyphs(100):size()", dataset_size},
-    {"dataset:classes", "", "The names of the classes.", "data.glyphs(100):classes()", dataset_names},
+    {"dataset:classes", "", "The names of the classes.", "data.glyphs(100):classes()", dataset_classes},
     {"dataset:label", "name:text, classes:table?", "Gives the set a name, and its classes theirs.",
      "data.glyphs(10):label(\"my glyphs\")", dataset_label},
     {"dataset:batch", "from:integer, n:integer=1", "n samples and their labels, beginning with sample from.",
-     "data.glyphs(10):batch(1, 4)", dataset_get},
-    {"loader:next", "", "The next batch and its labels; nothing at the end of an epoch.", "data.loader(data.glyphs(10)):next()",
-     loader_next_call},
-    {"loader:rewind", "", "Back to the beginning of an epoch.", "data.loader(data.glyphs(10)):rewind()", loader_rewind_call},
-    {"loader:batches", "", "The number of batches in an epoch.", "data.loader(data.glyphs(10)):batches()", loader_batches_call},
+     "data.glyphs(10):batch(1, 4)", dataset_batch_call},
     {0}};
 
 /* ---- pictures ---- */
 
 static int image_load_call(lua_State *L) {
-  const char *path = luaL_checkstring(L, 1);
+  Arguments a;
+  int at = begin(L, KIND_TENSOR, &a);
   size_t scope = scope_enter();
-  Tensor *x = image_load(path);
-  if (x) value_push(L, KIND_TENSOR, x);
+  Tensor *x = image_load(bind_text(L, &a, 0));
+  if (x) value_set(L, at, lua_touserdata(L, at), x);
   scope_leave(scope, NULL);
   return x ? 1 : bind_error(L);
 }
@@ -331,12 +295,23 @@ static int image_load_call(lua_State *L) {
 static int image_save_call(lua_State *L) {
   Arguments a;
   bind_own_arguments(L, &a);
-  return image_save(bind_text(L, &a, 0), a.in[0]) ? 0 : bind_error(L);
+  Tensor *image = value_check(L, a.place[1], KIND_TENSOR, "image.save", "argument 2 (image)");
+  return image_save(bind_text(L, &a, 0), image) ? 0 : bind_error(L);
 }
 
 const Function functions_image[] = {{"image.load", "path:text", "A PNG or JPEG file as a tensor (H,W,C) of numbers from 0 to 1.",
                                      "image.load(\"cat.jpg\")", image_load_call},
-                                    {"image.save", "path:text, image",
+                                    {"image.save", "path:text, image:any",
                                      "Writes a tensor (H,W), (H,W,1) or (H,W,3) of numbers from 0 to 1 as a PNG file.",
                                      "image.save(\"noise.png\", tensor.rand(32, 32, 3))", image_save_call},
                                     {0}};
+
+void bind_datasets(lua_State *L) {
+  bind_fields(L, KIND_DATASET, "name shape", dataset_field, NULL);
+  value_metatable(L, KIND_DATASET);
+  lua_pushcfunction(L, dataset_size);
+  lua_setfield(L, -2, "__len");
+  lua_pop(L, 1);
+  bind_functions(L, functions_data);
+  bind_functions(L, functions_image);
+}

@@ -43,14 +43,10 @@ static int layer_call(lua_State *L) {
   if (modules && !lua_gettop(L)) lua_newtable(L);
   if (modules) pack_modules(L);
   int last = lua_gettop(L);
-  Box *box = value_new(L, KIND_MODULE);
+  value_new(L, KIND_MODULE);
   bind_arguments_to(L, 1, last, t->who, s, &a);
-  Module *m = module_new(t->row, a.param);
-  if (!m) return bind_error(L);
-  value_set(L, last + 1, box, m);
-  module_drop(m);
-  if (modules) add_children(L, m, t->who, 1);
-  lua_pushvalue(L, last + 1);
+  value_give(L, last + 1, module_new(t->row, a.param));
+  if (modules) add_children(L, value_test(L, -1, KIND_MODULE), t->who, 1);
   return 1;
 }
 
@@ -60,15 +56,14 @@ static int loss_new(lua_State *L) {
   const Topic *t = bind_topic(L);
   Arguments a;
   int last = lua_gettop(L);
-  Box *box = value_new(L, KIND_LOSS);
+  value_new(L, KIND_LOSS);
   bind_arguments_to(L, 1, last, t->who, topic_signature(t), &a);
   LossValue *loss = memory_new(sizeof *loss);
   if (!loss) return bind_error(L);
+  loss->refs = 1;
   loss->row = t->row;
   memcpy(loss->param, a.param, sizeof loss->param);
-  value_set(L, last + 1, box, loss);
-  lua_pushvalue(L, last + 1);
-  return 1;
+  return value_give(L, last + 1, loss);
 }
 
 static int loss_call_lua(lua_State *L) {

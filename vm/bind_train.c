@@ -6,36 +6,15 @@
 
 #include "vm.h"
 
-/* Hands a new object to Lua, or raises the error that kept it from being made. */
-static int push_new(lua_State *L, Box *box, int at, void *object, void (*drop)(void *)) {
-  if (!object) return bind_error(L);
-  value_set(L, at, box, object);
-  drop(object);
-  lua_pushvalue(L, at);
-  return 1;
-}
-
-static void drop_optim(void *o) {
-  optim_drop(o);
-}
-
-static void drop_schedule(void *s) {
-  schedule_drop(s);
-}
-
-static void drop_trainer(void *t) {
-  trainer_drop(t);
-}
-
 /* ---- optimizers ---- */
 
 static int optim_call(lua_State *L) {
   const Topic *topic = bind_topic(L);
   Arguments a;
   int last = lua_gettop(L);
-  Box *box = value_new(L, KIND_OPTIM);
+  value_new(L, KIND_OPTIM);
   bind_arguments_to(L, 1, last, topic->who, topic_signature(topic), &a);
-  return push_new(L, box, last + 1, optim_new(topic->row, a.n, a.many, a.param), drop_optim);
+  return value_give(L, last + 1, optim_new(topic->row, a.n, a.many, a.param));
 }
 
 /* The argument of the row that is called key, and the place of its first number among the hyperparameters. */
@@ -149,10 +128,10 @@ static int schedule_call(lua_State *L) {
   const Topic *topic = bind_topic(L);
   Arguments a;
   int last = lua_gettop(L);
-  Box *box = value_new(L, KIND_SCHEDULE);
+  value_new(L, KIND_SCHEDULE);
   bind_arguments_to(L, 1, last, topic->who, topic_signature(topic), &a);
   Optimizer *o = value_check(L, a.place[0], KIND_OPTIM, topic->who, "argument 1 (optimizer)");
-  return push_new(L, box, last + 1, schedule_new(topic->row, o, a.param + 1), drop_schedule);
+  return value_give(L, last + 1, schedule_new(topic->row, o, a.param + 1));
 }
 
 static int schedule_step_call(lua_State *L) {
@@ -194,7 +173,7 @@ static int gan_trainer_call(lua_State *L) {
   const char *who = "gan.Trainer";
   Arguments a;
   int last = lua_gettop(L);
-  Box *box = value_new(L, KIND_TRAINER);
+  value_new(L, KIND_TRAINER);
   bind_arguments_to(L, 1, last, who, topic_signature(bind_topic(L)), &a);
   const Param *latent = param_of(&a, "latent");
   GanOptions o = {
@@ -214,14 +193,14 @@ static int gan_trainer_call(lua_State *L) {
   };
   o.latent = 1;
   for (int i = 0; i < latent->count; i++) o.latent *= o.latent_shape[i] = latent->list[i];
-  return push_new(L, box, last + 1, gan_trainer_new(&o), drop_trainer);
+  return value_give(L, last + 1, gan_trainer_new(&o));
 }
 
 static int fit_trainer_call(lua_State *L) {
   const char *who = "nn.Trainer";
   Arguments a;
   int last = lua_gettop(L);
-  Box *box = value_new(L, KIND_TRAINER);
+  value_new(L, KIND_TRAINER);
   bind_arguments_to(L, 1, last, who, topic_signature(bind_topic(L)), &a);
   LossValue *loss = given(L, &a, who, "loss", KIND_LOSS);
   FitOptions o = {
@@ -232,7 +211,7 @@ static int fit_trainer_call(lua_State *L) {
       .data = given(L, &a, who, "data", KIND_LOADER),
       .test = given(L, &a, who, "test", KIND_LOADER),
   };
-  int pushed = push_new(L, box, last + 1, fit_trainer_new(&o), drop_trainer);
+  int pushed = value_give(L, last + 1, fit_trainer_new(&o));
   value_fields(L, last + 1);
   value_push(L, KIND_LOADER, o.test);
   lua_setfield(L, -2, "test");
@@ -283,17 +262,38 @@ static bool find_number(Trainer *t, const char *key, TrainerNumber *found) {
   return false;
 }
 
+/* The values of the report whose name begins with "loss": t.losses.loss_g */
+static void push_losses(lua_State *L, const Report *r) {
+  lua_newtable(L);
+  for (int i = 0; i < r->n; i++) {
+    if (strncmp(r->name[i], "loss", 4) != 0) continue;
+    lua_pushnumber(L, r->value[i]);
+    lua_setfield(L, -2, r->name[i]);
+  }
+}
+
+/* Short names for the two networks of a GAN, as papers write them. */
+static const char *full_name(const char *key) {
+  return !strcmp(key, "G") ? "generator" : !strcmp(key, "D") ? "discriminator" : key;
+}
+
 static bool trainer_get_field(lua_State *L, void *object, const char *key) {
   Trainer *t = object;
   TrainerNumber number;
   if (!key) return false;
   if (!strcmp(key, "report"))
     push_report(L, &t->report);
+  else if (!strcmp(key, "step_number"))
+    lua_pushinteger(L, t->report.step);
+  else if (!strcmp(key, "epoch"))
+    lua_pushinteger(L, t->report.epoch);
+  else if (!strcmp(key, "losses"))
+    push_losses(L, &t->report);
   else if (!strcmp(key, "running"))
     lua_pushboolean(L, engine_running(t));
   else if (!strcmp(key, "data"))
     value_push(L, KIND_LOADER, t->loader);
-  else if (push_part(L, t, key))
+  else if (push_part(L, t, full_name(key)))
     return true;
   else if (!find_number(t, key, &number))
     return false;
@@ -497,7 +497,8 @@ void bind_training(lua_State *L) {
   bind_optims(L);
   bind_schedules(L);
   bind_fields(L, KIND_TRAINER,
-              "report running data generator discriminator model optim optim_g optim_d latent loss d_steps label_smoothing "
+              "report step_number epoch losses running data G D generator discriminator model optim optim_g optim_d latent loss "
+              "d_steps label_smoothing "
               "instance_noise clip "
               "gp_weight",
               trainer_get_field, trainer_set_field);

@@ -102,6 +102,10 @@ void *value_check(lua_State *L, int index, Kind kind, const char *who, const cha
   return NULL;
 }
 
+lua_State *value_state(void) {
+  return main_state;
+}
+
 lua_Integer value_count(void) {
   return boxes;
 }
@@ -172,6 +176,15 @@ void value_set(lua_State *L, int index, Box *box, void *object) {
   boxes++;
   if (is_found_again(box->kind, object)) table_put(L, &boxes_key, object, lua_absindex(L, index));
   if (box->kind == KIND_TENSOR) collect_in_proportion(L);
+}
+
+int value_give(lua_State *L, int at, void *object) {
+  if (!object) return bind_error(L);
+  Box *box = lua_touserdata(L, at);
+  value_set(L, at, box, object);
+  object_drop(box->kind, object);
+  lua_pushvalue(L, at);
+  return 1;
 }
 
 void value_remember(lua_State *L, int index) {

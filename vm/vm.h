@@ -43,6 +43,8 @@ void value_push(lua_State *L, Kind kind,
 /* In two steps, for when Lua may run out of memory while the object exists: pushes an empty box; fills it, at that index. */
 Box *value_new(lua_State *L, Kind kind);
 void value_set(lua_State *L, int index, Box *box, void *object);
+/* Ends a function that made an object: the empty box at that index takes over its reference and is pushed. NULL: bind_error(). */
+int value_give(lua_State *L, int at, void *object);
 void *value_test(lua_State *L, int index, Kind kind); /* the object or NULL */
 int value_kind(lua_State *L, int index);              /* -1: not one of ours */
 void *value_check(lua_State *L, int index, Kind kind, const char *who,
@@ -52,6 +54,7 @@ void value_remember(lua_State *L, int index);    /* from now on value_push finds
 void value_fields(lua_State *L, int index);      /* pushes the box's table of fields */
 void value_forget(void *object);                 /* the object of a box with fields is going */
 void value_metatable(lua_State *L, Kind kind);   /* pushes it */
+lua_State *value_state(void);                    /* the main state, NULL once it is closed: for objects that outlive it */
 lua_Integer value_count(void);                   /* live boxes, for tests */
 
 /* ---- topics (topic.c): all that has a name and help: ops, layers, ..., functions of the program, of stdlib/ ---- */
@@ -98,6 +101,8 @@ void bind_table(lua_State *L, const char *path);                    /* pushes th
 void bind_methods(lua_State *L, Kind kind);                         /* pushes the table of a kind's methods */
 void bind_push_param(lua_State *L, const Arg *arg, const Param *p); /* as Lua writes it; nil when it has no value */
 void bind_networks(lua_State *L);                                   /* bind_module.c */
+void bind_datasets(lua_State *L);                                   /* bind_data.c */
+void bind_loaders(lua_State *L);                                    /* bind_loader.c */
 void bind_training(lua_State *L);                                   /* bind_train.c: optimizers, schedules, trainers */
 /* What t.name reads and writes: get pushes the value of the key at index 2 and returns true, or returns false, upon which the
  * methods are looked up; set takes the value at index 3, and returns false for a name it does not know. names: for "did
