@@ -51,6 +51,13 @@ Tensor *fold_back(Call *c, Tensor *t) {
   return like ? tensor_expand(like, c->in[0]->ndim, c->in[0]->shape) : NULL;
 }
 
+Tensor *fold_op(const Op *op, Tensor *x, int count, const long *dims, bool keepdim, bool unbiased) {
+  Param p[3] = {{.count = count, .nil = !count}, {.number = keepdim}, {.number = unbiased}};
+  if (count < 0 || count > NN_DIMS) return nn_fail("%s: from 0 to %d dimensions can be given, not %d", op->name, NN_DIMS, count);
+  if (count) memcpy(p[0].list, dims, (size_t)count * sizeof *dims);
+  return op_call(op, 1, &x, p);
+}
+
 /* ---- bringing the folded dimensions together ---- */
 
 static bool see_in_place(Folded *f, const Tensor *x, const bool *folded) {

@@ -12,10 +12,11 @@ typedef struct Folded {
 } Folded;
 
 /* For rows whose params begin with dims, keepdim. */
-bool fold_shape(Call *c);                               /* a shape function */
-long fold_count(Call *c);                               /* elements that become one */
-Tensor *fold_like(Call *c, Tensor *t);                  /* t, of the result's shape, with the folded dimensions as 1 */
-Tensor *fold_back(Call *c, Tensor *t);                  /* ... broadcast to the argument's shape */
+bool fold_shape(Call *c);              /* a shape function */
+long fold_count(Call *c);              /* elements that become one */
+Tensor *fold_like(Call *c, Tensor *t); /* t, of the result's shape, with the folded dimensions as 1 */
+Tensor *fold_back(Call *c, Tensor *t); /* ... broadcast to the argument's shape */
+Tensor *fold_op(const Op *op, Tensor *x, int count, const long *dims, bool keepdim, bool unbiased); /* calls it, from C */
 bool fold_see(Folded *f, Tensor *x, const Param *dims); /* dimensions that are apart are brought together in a copy */
 
 /* y[i] = finish(the fold of the elements that belong to it, about[i], number). about is the kernel's and may be NULL. */

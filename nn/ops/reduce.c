@@ -9,13 +9,6 @@ static bool fold_call(Call *c, const Fold *kernel, Finish *finish, double number
   return fold_see(&f, c->in[0], &c->param[0]) && fold(&f, kernel, c->out->data, NULL, finish, number);
 }
 
-static Tensor *call_dims(const Op *op, Tensor *x, int count, const long *dims, bool keepdim) {
-  Param p[2] = {{.count = count, .nil = !count}, {.number = keepdim}};
-  if (count < 0 || count > NN_DIMS) return nn_fail("%s: %d dimensions", op->name, count);
-  if (count) memcpy(p[0].list, dims, (size_t)count * sizeof *dims);
-  return op_call(op, 1, &x, p);
-}
-
 /* ---- sum and mean ---- */
 
 static bool sum_forward(Call *c) {
@@ -38,7 +31,7 @@ static const Op sum_row = {"sum",
                            ""};
 
 Tensor *tensor_sum(Tensor *x, int count, const long *dims, bool keepdim) {
-  return call_dims(&sum_row, x, count, dims, keepdim);
+  return fold_op(&sum_row, x, count, dims, keepdim, false);
 }
 
 static double divide(double folded, double about, double number) {
@@ -66,7 +59,7 @@ static const Op mean_row = {"mean",
                             ""};
 
 Tensor *tensor_mean(Tensor *x, int count, const long *dims, bool keepdim) {
-  return call_dims(&mean_row, x, count, dims, keepdim);
+  return fold_op(&mean_row, x, count, dims, keepdim, false);
 }
 
 /* Sums away what a broadcast from `shape` would add. */
@@ -151,7 +144,7 @@ static const Op max_row = {"max",
                            "x out"};
 
 Tensor *tensor_max(Tensor *x, int count, const long *dims, bool keepdim) {
-  return call_dims(&max_row, x, count, dims, keepdim);
+  return fold_op(&max_row, x, count, dims, keepdim, false);
 }
 
 static bool min_forward(Call *c) {
@@ -170,7 +163,7 @@ static const Op min_row = {"min",
                            "x out"};
 
 Tensor *tensor_min(Tensor *x, int count, const long *dims, bool keepdim) {
-  return call_dims(&min_row, x, count, dims, keepdim);
+  return fold_op(&min_row, x, count, dims, keepdim, false);
 }
 
 /* ---- prod ---- */
@@ -240,7 +233,7 @@ static const Op prod_row = {"prod",
                             "x out"};
 
 Tensor *tensor_prod(Tensor *x, int count, const long *dims, bool keepdim) {
-  return call_dims(&prod_row, x, count, dims, keepdim);
+  return fold_op(&prod_row, x, count, dims, keepdim, false);
 }
 
 /* ---- var, std, norm ---- */
@@ -290,15 +283,8 @@ static const Op var_row = {"var",
                            var_backward,
                            "x"};
 
-static Tensor *call_spread(const Op *op, Tensor *x, int count, const long *dims, bool keepdim, bool unbiased) {
-  Param p[3] = {{.count = count, .nil = !count}, {.number = keepdim}, {.number = unbiased}};
-  if (count < 0 || count > NN_DIMS) return nn_fail("%s: %d dimensions", op->name, count);
-  if (count) memcpy(p[0].list, dims, (size_t)count * sizeof *dims);
-  return op_call(op, 1, &x, p);
-}
-
 Tensor *tensor_var(Tensor *x, int count, const long *dims, bool keepdim, bool unbiased) {
-  return call_spread(&var_row, x, count, dims, keepdim, unbiased);
+  return fold_op(&var_row, x, count, dims, keepdim, unbiased);
 }
 
 /* g / out, but 0 where out is 0: there the root has no slope */
@@ -329,7 +315,7 @@ static const Op std_row = {"std",
                            "x out"};
 
 Tensor *tensor_std(Tensor *x, int count, const long *dims, bool keepdim, bool unbiased) {
-  return call_spread(&std_row, x, count, dims, keepdim, unbiased);
+  return fold_op(&std_row, x, count, dims, keepdim, unbiased);
 }
 
 static double root(double folded, double about, double number) {
@@ -358,7 +344,7 @@ static const Op norm_row = {"norm",
                             "x out"};
 
 Tensor *tensor_norm(Tensor *x, int count, const long *dims, bool keepdim) {
-  return call_dims(&norm_row, x, count, dims, keepdim);
+  return fold_op(&norm_row, x, count, dims, keepdim, false);
 }
 
 /* ---- argmax and argmin ---- */

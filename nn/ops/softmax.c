@@ -1,6 +1,5 @@
 /* Softmax and its logarithm along one dimension, and the logarithm of sums of powers of e. */
 #include <math.h>
-#include <string.h>
 
 #include "../kernels/softmax.h"
 #include "each.h"
@@ -196,10 +195,7 @@ static const Op logsumexp_row = {"logsumexp",
                                  "x out"};
 
 Tensor *tensor_logsumexp(Tensor *x, int count, const long *dims, bool keepdim) {
-  Param p[2] = {{.count = count, .nil = !count}, {.number = keepdim}};
-  if (count < 0 || count > NN_DIMS) return nn_fail("logsumexp: %d dimensions", count);
-  if (count) memcpy(p[0].list, dims, (size_t)count * sizeof *dims);
-  return op_call(&logsumexp_row, 1, &x, p);
+  return fold_op(&logsumexp_row, x, count, dims, keepdim, false);
 }
 
 const Op *const ops_softmax[] = {&softmax_row, &softmax_backward_row, &log_softmax_row, &log_softmax_backward_row, &logsumexp_row,
