@@ -145,6 +145,23 @@ static int window_close(lua_State *L) {
   return itself(L, !nn_failed());
 }
 
+static bool get_field(lua_State *L, void *object, const char *key) {
+  View *v = object;
+  if (!strcmp(key, "title"))
+    lua_pushstring(L, v->scene.title);
+  else if (!strcmp(key, "headless"))
+    lua_pushboolean(L, v->files != NULL);
+  else if (!strcmp(key, "open"))
+    lua_pushboolean(L, view_listed(v));
+  else
+    return false;
+  return true;
+}
+
+void bind_window(lua_State *L) {
+  bind_fields(L, KIND_WINDOW, "title headless open", get_field, NULL);
+}
+
 const Function functions_window[] = {
     {"window.open",
      "title:text=gander, width:integer=1180, height:integer=740, theme:dark|light=dark, every:integer=500, out:text?",

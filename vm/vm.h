@@ -104,6 +104,7 @@ void bind_networks(lua_State *L);                                   /* bind_modu
 void bind_datasets(lua_State *L);                                   /* bind_data.c */
 void bind_loaders(lua_State *L);                                    /* bind_loader.c */
 void bind_training(lua_State *L);                                   /* bind_train.c: optimizers, schedules, trainers */
+void bind_window(lua_State *L);                                     /* bind_window.c */
 /* What t.name reads and writes: get pushes the value of the key at index 2 and returns true, or returns false, upon which the
  * methods are looked up; set takes the value at index 3, and returns false for a name it does not know. names: for "did
  * you mean" and completion, "lr step"; either may be NULL. */

@@ -230,7 +230,7 @@ static void draw_axes(Canvas *c, const Frame *f, const Theme *theme, const Ticks
     tick_text(text, sizeof text, fabs(value) < y->step * 1e-6 ? 0 : value, y->decimals);
     text_draw(c, (float)(f->plot.x - canvas_units(c, 8)), at, ALIGN_RIGHT, face, theme->faint, text);
   }
-  Ticks x = ticks_for(f->x0, f->x1, f->plot.w / canvas_units(c, 90));
+  Ticks x = ticks_for(f->x0, f->x1, f->plot.w / canvas_units(c, 68));
   if (x.step < 1) x = ticks_for(f->x0, f->x1, (int)(f->x1 - f->x0));
   float below = (float)(f->plot.y + f->plot.h + canvas_units(c, 14));
   for (int i = 0; i < x.count; i++) {
