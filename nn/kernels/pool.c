@@ -1,0 +1,126 @@
+/* Windows are walked pixel by pixel with all channels at once. Workers take rows of the result. */
+#include "pool.h"
+
+#include <string.h>
+
+enum { PIECE = 16384 };
+
+typedef struct Job {
+  const Pool *p;
+  const real *x;
+  real *y, *places;
+  real share; /* of one pixel in a mean */
+} Job;
+
+typedef struct Span {
+  long from, to;
+} Span;
+
+/* The rows (axis 0) or columns (1) of the image under window i. */
+static Span covered(const Pool *p, int axis, long i) {
+  long from = i * p->stride[axis] - p->padding[axis], to = from + p->kernel[axis];
+  return (Span){from < 0 ? 0 : from, to < p->image[axis] ? to : p->image[axis]};
+}
+
+/* The windows over row or column i of the image. */
+static Span covering(const Pool *p, int axis, long i) {
+  long last = (i + p->padding[axis]) / p->stride[axis], before = i + p->padding[axis] - p->kernel[axis];
+  return (Span){before < 0 ? 0 : before / p->stride[axis] + 1, last < p->map[axis] ? last + 1 : p->map[axis]};
+}
+
+static void over_rows(void (*body)(void *, long, long), Job *job, long rows, long columns) {
+  long work = columns * job->p->channels * job->p->kernel[0] * job->p->kernel[1];
+  workers_for(job->p->n * rows, PIECE / (work + 1) + 1, body, job);
+}
+
+/* ---- the largest ---- */
+
+static void take_larger(real *best, real *places, const real *x, real place, long channels) {
+  if (places)
+    for (long c = 0; c < channels; c++) places[c] = x[c] > best[c] || x[c] != x[c] ? place : places[c]; /* NaN wins */
+  for (long c = 0; c < channels; c++) best[c] = x[c] > best[c] || x[c] != x[c] ? x[c] : best[c];
+}
+
+static void largest_of(const Pool *p, const real *image, Span rows, Span columns, real *best, real *places) {
+  const long n = p->channels;
+  memcpy(best, image + (rows.from * p->image[1] + columns.from) * n, (size_t)n * sizeof *best);
+  for (long c = 0; places && c < n; c++) places[c] = (real)(rows.from * p->image[1] + columns.from + 1);
+  for (long y = rows.from; y < rows.to; y++)
+    for (long x = columns.from; x < columns.to; x++) {
+      long pixel = y * p->image[1] + x;
+      take_larger(best, places, image + pixel * n, (real)(pixel + 1), n);
+    }
+}
+
+static void largest_rows(void *job, long from, long to) {
+  const Job *j = job;
+  const Pool *p = j->p;
+  for (long row = from; row < to; row++) {
+    const real *image = j->x + row / p->map[0] * p->image[0] * p->image[1] * p->channels;
+    Span rows = covered(p, 0, row % p->map[0]);
+    for (long i = 0; i < p->map[1]; i++) {
+      long at = (row * p->map[1] + i) * p->channels;
+      largest_of(p, image, rows, covered(p, 1, i), j->y + at, j->places ? j->places + at : NULL);
+    }
+  }
+}
+
+void pool_largest(const Pool *p, const real *x, real *y, real *places) {
+  over_rows(largest_rows, &(Job){.p = p, .x = x, .y = y, .places = places}, p->map[0], p->map[1]);
+}
+
+/* ---- the mean ---- */
+
+static void mean_of(const Pool *p, const real *image, Span rows, Span columns, real share, real *sum) {
+  memset(sum, 0, (size_t)p->channels * sizeof *sum);
+  for (long y = rows.from; y < rows.to; y++)
+    for (long x = columns.from; x < columns.to; x++) {
+      const real *pixel = image + (y * p->image[1] + x) * p->channels;
+      for (long c = 0; c < p->channels; c++) sum[c] += pixel[c];
+    }
+  for (long c = 0; c < p->channels; c++) sum[c] *= share;
+}
+
+static void mean_rows(void *job, long from, long to) {
+  const Job *j = job;
+  const Pool *p = j->p;
+  for (long row = from; row < to; row++) {
+    const real *image = j->x + row / p->map[0] * p->image[0] * p->image[1] * p->channels;
+    Span rows = covered(p, 0, row % p->map[0]);
+    for (long i = 0; i < p->map[1]; i++)
+      mean_of(p, image, rows, covered(p, 1, i), j->share, j->y + (row * p->map[1] + i) * p->channels);
+  }
+}
+
+static real share_of(const Pool *p) {
+  return (real)(1 / ((double)p->kernel[0] * (double)p->kernel[1]));
+}
+
+void pool_mean(const Pool *p, const real *x, real *y) {
+  over_rows(mean_rows, &(Job){.p = p, .x = x, .y = y, .share = share_of(p)}, p->map[0], p->map[1]);
+}
+
+/* Adds a row of the map's gradient to the row of the image under it. */
+static void give_back(const Pool *p, const real *grad, real share, real *image) {
+  for (long i = 0; i < p->map[1]; i++, grad += p->channels) {
+    Span columns = covered(p, 1, i);
+    for (long x = columns.from; x < columns.to; x++)
+      for (long c = 0; c < p->channels; c++) image[x * p->channels + c] += share * grad[c];
+  }
+}
+
+static void mean_back_rows(void *job, long from, long to) {
+  const Job *j = job;
+  const Pool *p = j->p;
+  long image_row = p->image[1] * p->channels, map_row = p->map[1] * p->channels;
+  for (long row = from; row < to; row++) {
+    Span windows = covering(p, 0, row % p->image[0]);
+    const real *map = j->x + row / p->image[0] * p->map[0] * map_row;
+    memset(j->y + row * image_row, 0, (size_t)image_row * sizeof(real));
+    for (long i = windows.from; i < windows.to; i++) give_back(p, map + i * map_row, j->share, j->y + row * image_row);
+  }
+}
+
+void pool_mean_back(const Pool *p, const real *grad, real *dx) {
+  over_rows(mean_back_rows, &(Job){.p = p, .x = grad, .y = dx, .share = share_of(p)}, p->image[0], p->map[1]);
+}
