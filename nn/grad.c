@@ -324,17 +324,15 @@ static bool pass_node(Pass *p, Node *node) {
   return ok;
 }
 
+/* Goes from out backwards; what a node kept is let go as soon as its inputs have their gradients. */
 static bool pass_run(Pass *p) {
   bool ok = true, retain = p->flags & (GRAD_RETAIN_GRAPH | GRAD_CREATE_GRAPH);
+  for (long at = 0; at < p->n; at++) node_keep(p->node[at]); /* releasing one may free the next */
   for (long at = 0; at < p->n; at++) {
     Node *node = p->node[at];
     if (ok && node->pending) ok = pass_node(p, node);
     tensor_drop(node->pending);
     node->pending = NULL;
-  }
-  for (long at = 0; at < p->n; at++) node_keep(p->node[at]); /* releasing one may free the next */
-  for (long at = 0; at < p->n; at++) {
-    Node *node = p->node[at];
     node->mark = 0;
     if (!node->op || retain || !ok) continue;
     node_release(node);

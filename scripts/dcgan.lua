@@ -44,6 +44,6 @@ if o.resume ~= "" then t:resume(o.resume) end
 w = window.open {title = "DCGAN", out = o.out}
 w:watch(t)
 
-local epochs = o.epochs > 0 and o.epochs or headless() and 2 or 50
+local epochs = o.epochs > 0 and o.epochs or w.headless and 2 or 50
 t:run {epochs = o.steps == 0 and epochs or nil, steps = o.steps > 0 and o.steps or nil}
 if o.save ~= "" then t:save(o.save) end

@@ -3,11 +3,6 @@
 
 #include "engine.h"
 
-static int headless_call(lua_State *L) {
-  lua_pushboolean(L, engine_headless());
-  return 1;
-}
-
 static int clock_call(lua_State *L) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -46,7 +41,6 @@ static int quit_call(lua_State *L) {
 const Function functions_engine[] = {
     {"clock", "", "Seconds of a clock that only goes forward, to measure how long something takes.", "clock() - clock() <= 0",
      clock_call},
-    {"headless", "", "Is there no window: no display, or --headless given?", "headless()", headless_call},
     {"memory", "",
      "What tensors take: live, cached for the next ones, peak and limit in bytes; fresh counts the blocks ever asked of the "
      "system.",

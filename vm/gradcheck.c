@@ -23,8 +23,8 @@ static GradCheck check_line(lua_State *L, const Op *op, const char *line, size_t
   bool failed = luaL_loadstring(L, lua_tostring(L, -1)) || lua_pcall(L, 0, 0, 0);
   GradCheck result = gradcheck_result();
   if (failed) lua_error(L);
-  lua_pop(L, 1);
   if (!result.called) luaL_error(L, "gradcheck: the example '%s' does not call %s", lua_tostring(L, -1), op->name);
+  lua_pop(L, 1);
   return result;
 }
 
