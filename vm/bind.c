@@ -278,6 +278,7 @@ void bind_all(lua_State *L) {
   bind_networks(L);
   bind_datasets(L);
   bind_loaders(L);
+  bind_optimizers(L);
   bind_training(L);
   bind_window(L);
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) bind_functions(L, tables[i]);

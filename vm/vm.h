@@ -103,7 +103,8 @@ void bind_push_param(lua_State *L, const Arg *arg, const Param *p); /* as Lua wr
 void bind_networks(lua_State *L);                                   /* bind_module.c */
 void bind_datasets(lua_State *L);                                   /* bind_data.c */
 void bind_loaders(lua_State *L);                                    /* bind_loader.c */
-void bind_training(lua_State *L);                                   /* bind_train.c: optimizers, schedules, trainers */
+void bind_optimizers(lua_State *L);                                 /* bind_optim.c: optimizers, schedules */
+void bind_training(lua_State *L);                                   /* bind_train.c: trainers */
 void bind_window(lua_State *L);                                     /* bind_window.c */
 /* What t.name reads and writes: get pushes the value of the key at index 2 and returns true, or returns false, upon which the
  * methods are looked up; set takes the value at index 3, and returns false for a name it does not know. names: for "did
@@ -135,7 +136,7 @@ void bind_own_arguments(lua_State *L, Arguments *out);          /* of the runnin
 const char *bind_text(lua_State *L, const Arguments *a, int i); /* argument i of kind text, or its default, or NULL */
 
 extern const Function functions_define[], functions_base[], functions_tensor[], functions_index[], functions_module[],
-    functions_train[], functions_data[], functions_image[], functions_window[], functions_engine[], functions_gradcheck[];
+    functions_data[], functions_image[], functions_window[], functions_engine[], functions_gradcheck[];
 
 /* ---- engine (engine.c) ---- */
 
