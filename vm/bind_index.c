@@ -85,7 +85,6 @@ static int from_table(lua_State *L) {
 }
 
 static int tensor_make(lua_State *L) {
-  luaL_checkany(L, 1);
   Tensor *t = bind_tensor(L, 1);
   if (lua_type(L, 1) != LUA_TTABLE && lua_type(L, 1) != LUA_TNUMBER && !t)
     return bind_fail(L, "tensor: a number or a table of numbers expected, got %s", value_type(L, 1));

@@ -95,24 +95,27 @@ static bool loss_field(lua_State *L, void *object, const char *key) {
 /* ---- initialisation ---- */
 
 typedef struct Init { /* one of the two has so many numbers */
-  const char *name, *args, *help;
+  const char *name, *args, *help, *example;
   bool (*one)(Tensor *t, double a);
   bool (*two)(Tensor *t, double a, double b);
 } Init;
 
 static const Init inits[] = {
-    {"normal", "t:any, mean:number=0, std:number=1", "Random numbers of a normal distribution.", NULL, init_normal},
-    {"uniform", "t:any, low:number=0, high:number=1", "Random numbers evenly spread from low to high.", NULL, init_uniform},
-    {"constant", "t:any, value:number", "One number everywhere.", init_constant, NULL},
+    {"normal", "t:any, mean:number=0, std:number=1", "Random numbers of a normal distribution.",
+     "nn.init.normal(tensor.zeros(3, 2), 0, 0.02)", NULL, init_normal},
+    {"uniform", "t:any, low:number=0, high:number=1", "Random numbers evenly spread from low to high.",
+     "nn.init.uniform(tensor.zeros(3, 2), -1, 1)", NULL, init_uniform},
+    {"constant", "t:any, value:number", "One number everywhere.", "nn.init.constant(tensor.zeros(3, 2), 1)", init_constant, NULL},
     {"xavier_uniform", "t:any, gain:number=1", "Even, with the variance 2 gain^2 / (fan_in + fan_out) (Glorot and Bengio 2010).",
-     init_xavier_uniform, NULL},
+     "nn.init.xavier_uniform(nn.Linear(2, 3).weight)", init_xavier_uniform, NULL},
     {"xavier_normal", "t:any, gain:number=1", "Normal, with the variance 2 gain^2 / (fan_in + fan_out) (Glorot and Bengio 2010).",
-     init_xavier_normal, NULL},
+     "nn.init.xavier_normal(nn.Linear(2, 3).weight)", init_xavier_normal, NULL},
     {"kaiming_uniform", "t:any, negative_slope:number=0", "Even, with the variance 2 / ((1 + slope^2) fan_in) (He et al. 2015).",
-     init_kaiming_uniform, NULL},
+     "nn.init.kaiming_uniform(nn.Linear(2, 3).weight)", init_kaiming_uniform, NULL},
     {"kaiming_normal", "t:any, negative_slope:number=0", "Normal, with the variance 2 / ((1 + slope^2) fan_in) (He et al. 2015).",
-     init_kaiming_normal, NULL},
-    {"orthogonal", "t:any, gain:number=1", "Orthogonal rows or columns of length gain (Saxe et al. 2013).", init_orthogonal, NULL},
+     "nn.init.kaiming_normal(nn.Linear(2, 3).weight)", init_kaiming_normal, NULL},
+    {"orthogonal", "t:any, gain:number=1", "Orthogonal rows or columns of length gain (Saxe et al. 2013).",
+     "nn.init.orthogonal(nn.Linear(2, 3).weight)", init_orthogonal, NULL},
 };
 enum { INITS = sizeof inits / sizeof *inits };
 
@@ -121,7 +124,7 @@ static int init_call(lua_State *L) {
   const Init *init = topic->row;
   Arguments a;
   bind_arguments(L, 1, topic->who, topic_signature(topic), &a);
-  Tensor *t = value_check(L, a.place[0] ? a.place[0] : 1, KIND_TENSOR, topic->who, "argument 1 (t)");
+  Tensor *t = value_check(L, a.place[0], KIND_TENSOR, topic->who, "argument 1 (t)");
   bool ok = init->one ? init->one(t, a.param[1].number) : init->two(t, a.param[1].number, a.param[2].number);
   if (!ok) return bind_error(L);
   lua_pushvalue(L, a.place[0]);

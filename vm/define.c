@@ -73,8 +73,8 @@ static int defined_call(lua_State *L) {
 
 /* A copy of text i of the row on top: it stays, as topics do. */
 static const char *row_text(lua_State *L, int i) {
-  if (lua_rawgeti(L, -1, i) != LUA_TSTRING) bind_fail(L, "define: a row is {name, arguments, help, example, function}");
   size_t n;
+  lua_rawgeti(L, -1, i);
   const char *text = lua_tolstring(L, -1, &n);
   char *copy = memory_new(n + 1);
   if (!copy) bind_error(L);
@@ -83,15 +83,28 @@ static const char *row_text(lua_State *L, int i) {
   return copy;
 }
 
-static void define_row(lua_State *L) {
+static void check_row(lua_State *L) {
   if (lua_type(L, -1) != LUA_TTABLE) bind_fail(L, "define: a table of rows expected, got %s in it", value_type(L, -1));
-  const char *name = row_text(L, 1), *args = row_text(L, 2), *help = row_text(L, 3), *example = row_text(L, 4);
+  for (int i = 1; i <= 5; i++) {
+    int type = lua_rawgeti(L, -1, i);
+    if (type != (i < 5 ? LUA_TSTRING : LUA_TFUNCTION))
+      bind_fail(L, "define: a row is {name, arguments, help, example, function}, got %s at place %d", value_type(L, -1), i);
+    lua_pop(L, 1);
+  }
+}
+
+/* Of the row on top. */
+static void define_row(lua_State *L) {
   Signature s;
+  check_row(L);
+  const char *args = row_text(L, 2), *help = row_text(L, 3), *example = row_text(L, 4);
   if (!signature_parse(args, &s)) bind_error(L);
-  Topic *t = topic_add("", name, args, help, example, NULL);
+  lua_rawgeti(L, -1, 1);
+  Topic *t = topic_add("", lua_tostring(L, -1), args, help, example, NULL);
   if (!t) bind_fail(L, "define: too many functions");
+  lua_pop(L, 1);
   lua_pushlightuserdata(L, t);
-  if (lua_rawgeti(L, -2, 5) != LUA_TFUNCTION) bind_fail(L, "define: %s: a function expected, got %s", name, value_type(L, -1));
+  lua_rawgeti(L, -2, 5);
   lua_pushcclosure(L, defined_call, 2);
   bind_place(L, t);
 }

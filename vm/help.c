@@ -147,37 +147,59 @@ static int by_name(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* Words in lines of at most LINE, indented. */
+static void print_columns(FILE *out, const char *const *names, int count) {
+  size_t column = 0;
+  for (int i = 0; i < count; i++) {
+    size_t length = strlen(names[i]);
+    if (column && column + length + 1 > LINE) fputc('\n', out), column = 0;
+    column += (size_t)fprintf(out, column ? " %s" : "  %s", names[i]);
+  }
+  if (count) fputc('\n', out);
+}
+
+/* Derivatives of ops are ops too, but not what people look for. */
+static bool is_shown(const char *name) {
+  size_t n = strlen(name);
+  return n < 9 || strcmp(name + n - 9, "_backward") != 0;
+}
+
 /* Names that stand under a heading of n letters, in columns. */
 static int print_names(FILE *out, const char *head, size_t n, bool methods) {
   const char *names[1024];
   int count = 0;
   for (int i = 0; i < topics_count() && count < 1024; i++) {
     const char *name = topics_at(i)->name;
-    if (heading(name) != n || strncmp(name, head, n) != 0 || (n && (name[n] == ':') != methods)) continue;
+    if (heading(name) != n || strncmp(name, head, n) != 0 || (n && (name[n] == ':') != methods) || !is_shown(name)) continue;
     names[count++] = name + n + (n && !methods);
   }
   qsort(names, (size_t)count, sizeof *names, by_name);
-  size_t column = 0;
-  for (int i = 0; i < count; i++) {
-    size_t length = strlen(names[i]);
-    if (column && column + length + 1 > LINE) fputc('\n', out), column = 0;
-    if (!column) column = (size_t)fprintf(out, "  ") - 1;
-    column += (size_t)fprintf(out, column > 1 ? " %s" : "%s", names[i]);
-  }
-  if (count) fputc('\n', out);
+  print_columns(out, names, count);
   return count;
 }
 
+static void print_fields(FILE *out, const char *fields) {
+  char words[600], *at = words;
+  const char *names[64];
+  int count = 0;
+  snprintf(words, sizeof words, "%s", fields);
+  for (char *word; count < 64 && (word = strtok_r(at, " ", &at));) names[count++] = word;
+  print_columns(out, names, count);
+}
+
 static bool print_heading(FILE *out, const char *head, size_t n) {
-  int kind = kind_find(head, n), count = 0;
+  int kind = kind_find(head, n);
+  const char *article = strchr("aeiou", *head) ? "an" : "a";
   long from = ftell(out);
   fprintf(out, "%.*s.\n", (int)n, head);
-  count = print_names(out, head, n, false);
-  if (!count) fseek(out, from, SEEK_SET);
-  if (kind < 0) return count > 0;
-  if (*bind_field_names(kind))
-    fprintf(out, "fields of a%s %s\n  %s\n", strchr("aeiou", *head) ? "n" : "", kind_name(kind), bind_field_names(kind));
-  fprintf(out, "methods of a%s %s\n", strchr("aeiou", *head) ? "n" : "", kind_name(kind));
+  bool any = print_names(out, head, n, false) > 0;
+  if (!any) fseek(out, from, SEEK_SET);
+  if (kind < 0) return any;
+  if (*bind_field_names(kind)) {
+    fprintf(out, "fields of %s %s\n", article, kind_name(kind));
+    print_fields(out, bind_field_names(kind));
+  }
+  fprintf(out, "methods of %s %s\n", article, kind_name(kind));
   print_names(out, head, n, true);
   if (kind == KIND_TENSOR) fprintf(out, "  and most of tensor.NAME(x, ...) as x:NAME(...)\n");
   return true;
@@ -293,7 +315,27 @@ static int help(lua_State *L) {
   return 0;
 }
 
+/* What this file makes help from, for programs that want to make something else of it. */
+static int topics(lua_State *L) {
+  static const char *const names[] = {"name", "who", "args", "help", "example"};
+  lua_createtable(L, topics_count(), 0);
+  for (int i = 0; i < topics_count(); i++) {
+    const Topic *t = topics_at(i);
+    const char *const texts[] = {t->name, t->who, t->args, t->help, t->example};
+    lua_createtable(L, 0, 6);
+    for (int k = 0; k < 5; k++) {
+      lua_pushstring(L, texts[k]);
+      lua_setfield(L, -2, names[k]);
+    }
+    lua_pushboolean(L, t->method || t->self >= 0);
+    lua_setfield(L, -2, "method");
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 1;
+}
+
 const Function functions_base[] = {
     {"help", "x:any", "Tells about a function, an object, or what a string names; without an argument lists all there is.",
      "help(nn.Conv2d)\nhelp(\"sum\")", help},
+    {"topics", "", "All that has help, as a table of {name, who, args, help, example, method}.", "topics()[1].name", topics},
     {0}};

@@ -35,10 +35,6 @@ static void notify(atomic_bool *what) {
   wake_ring(&wake);
 }
 
-void terminal_yield(void) {
-  if (editing) output_prompt(NULL);
-}
-
 void terminal_ready(void) {
   notify(&ready);
 }
@@ -60,7 +56,9 @@ static void listen_again(void) {
 static void listen_no_more(void) {
   listening = false;
   prompting = false;
-  if (editing) lines_hide();
+  if (!editing) return;
+  lines_hide();
+  output_prompt(NULL);
 }
 
 static void forget_statement(void) {
@@ -161,9 +159,7 @@ static void drop_line(void) {
 static void show_waiting(void) {
   size_t n;
   char *lines = output_take(&n);
-  if (!lines) return;
-  lines_above(lines, n);
-  output_written();
+  if (lines) lines_above(lines, n);
   free(lines);
 }
 
@@ -182,11 +178,10 @@ static void *run(void *unused) {
       take_key();
     else if (input)
       take_byte();
-    if (editing) show_waiting();
+    if (prompting) show_waiting();
   }
   bool shown = prompting;
   listen_no_more();
-  terminal_yield();
   if (shown) output_write(STDOUT_FILENO, "\n", 1);
   if (editing) lines_close();
   return unused;
