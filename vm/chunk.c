@@ -134,7 +134,7 @@ static int print_help(lua_State *L, const char *text) {
   }
   lua_getglobal(L, "help");
   lua_pushfstring(L, "return %s", name);
-  if (luaL_loadstring(L, lua_tostring(L, -1))) return lua_error(L);
+  if (luaL_loadbufferx(L, lua_tostring(L, -1), lua_rawlen(L, -1), "=stdin", "t")) return lua_error(L);
   lua_remove(L, -2);
   lua_call(L, 0, 1);
   if (n && lua_isnil(L, -1)) lua_pushstring(L, name), lua_replace(L, -2);

@@ -83,14 +83,13 @@ static int call_post(lua_State *L) {
 void engine_serve(lua_State *L) {
   Post *post;
   while (!engine_quitting() && (post = take_post())) {
-    bool asked = interrupt_asked();
     Activity before = interrupt_activity(RUNNING);
     lua_checkstack(L, LUA_MINSTACK);
     lua_pushcfunction(L, call_post);
     lua_pushlightuserdata(L, post);
     if (!chunk_call(L, 1, 0)) chunk_report(L);
     interrupt_activity(before);
-    if (!asked) interrupt_disarm();
+    interrupt_unhook(); /* Lua has ended; a request to stop training still stands */
     free(post);
   }
 }
@@ -121,8 +120,11 @@ bool engine_ended(int *result) {
 /* ---- statements ---- */
 
 static void run_statement(lua_State *L, void *text) {
+  bool asked = interrupt_asked();
+  terminal_yield();
   if (!chunk_line(L, text)) failed = true;
   free(text);
+  if (!asked) interrupt_disarm(); /* Ctrl-C was for this statement; the next one is for what is behind the prompt */
   terminal_ready();
 }
 

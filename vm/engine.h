@@ -55,7 +55,8 @@ Activity interrupt_activity(Activity now); /* returns what it was */
 void interrupt_stop(void);                 /* training stops at the next boundary; from any thread */
 bool interrupt_asked(void);                /* has it been asked for? */
 void interrupt_arm(void);                  /* Lua ends at its next instruction, up to the top level; engine and its handlers only */
-void interrupt_disarm(void);               /* at the top level: all is forgotten */
+void interrupt_unhook(void);               /* Lua has reached the top level */
+void interrupt_disarm(void);               /* and all presses are forgotten */
 bool interrupt_pressed(void);              /* was Ctrl-C pressed since the top level? */
 void interrupt_taken(void);                /* the request to stop was obeyed */
 void interrupt_engine(int signal);         /* from any thread: as if the signal came */
@@ -131,14 +132,16 @@ void strict_hint(lua_State *L, const char *message, luaL_Buffer *out); /* adds "
 void output_open(void);    /* before Lua opens its io: stdout and stderr become streams that respect the prompt */
 FILE *output_screen(void); /* the terminal itself, for readline */
 void output_write(int fd, const char *bytes, size_t n);
-void output_prompt(Wake *shown); /* the terminal's thread: what others print waits and rings; NULL: no longer */
-char *output_take(size_t *n);    /* whole lines that wait, to free(), or NULL */
+void output_prompt(Wake *shown); /* the terminal's thread: what others print waits and rings; NULL, from any: no longer */
+char *output_take(size_t *n);    /* whole lines that wait, to write and free(), or NULL */
+void output_written(void);       /* they are */
 
 /* ---- terminal.c ---- */
 
 bool terminal_interactive(void);  /* is somebody there to talk to? also for signal handlers, as the next two */
 bool terminal_prompting(void);    /* is the prompt on the screen? */
 void terminal_notice(int number); /* SIGINT, SIGTSTP, SIGWINCH, for the terminal's thread to act on */
+void terminal_yield(void);        /* a statement begins: what it prints appears at once */
 void terminal_ready(void);        /* the statement is done: show the prompt again */
 void terminal_end(void);          /* gives the terminal back as it was */
 

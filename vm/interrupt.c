@@ -41,12 +41,18 @@ void interrupt_arm(void) {
   for (Running *r = top; r; r = r->below) arm_state(r->L);
 }
 
-void interrupt_disarm(void) {
+void interrupt_unhook(void) {
   if (engine_quitting()) return;
-  stop = armed = false;
-  presses = 0;
+  armed = false;
   for (Running *r = top; r; r = r->below)
     if (lua_gethook(r->L) == stop_hook) lua_sethook(r->L, NULL, 0, 0);
+}
+
+void interrupt_disarm(void) {
+  interrupt_unhook();
+  if (engine_quitting()) return;
+  stop = false;
+  presses = 0;
 }
 
 void interrupt_enter(Running *r, lua_State *L) {
@@ -86,12 +92,12 @@ static void complain_busy(void) {
   (void)n;
 }
 
-/* Ctrl-C when the engine is at work: training ends at the boundary of a step, Lua at once; a second press spares nobody. */
+/* Ctrl-C when the engine is at work: training ends at the boundary of a step, Lua at once; a second press ends both. */
 static void press(void) {
   int n = ++presses;
   if (n >= PATIENCE && !options.interactive && !terminal_interactive()) _exit(128 + SIGINT);
   if (n == PATIENCE) complain_busy();
-  if (activity == RUNNING || (activity == TRAINING && stop)) interrupt_arm();
+  if (activity == RUNNING || (activity == TRAINING && n > 1)) interrupt_arm();
   stop = true;
   engine_ring();
 }

@@ -14,11 +14,12 @@
 enum { WAITING = 1 << 20, QUIET = 30 }; /* bytes that may wait; seconds between two lines of progress into a file */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t taken = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t written = PTHREAD_COND_INITIALIZER;
 static Wake *prompt;       /* rings the terminal's thread while the prompt is shown */
 static pthread_t terminal; /* that thread */
 static char *waiting;
 static size_t waiting_size, waiting_room;
+static bool writing; /* the terminal's thread has taken lines and writes them */
 static FILE *screen; /* the terminal itself, for readline */
 static int screen_fd = STDOUT_FILENO;
 static bool open_line;      /* the last character written was no newline */
@@ -58,7 +59,7 @@ static bool append(const char *bytes, size_t n) {
 void output_write(int fd, const char *bytes, size_t n) {
   if (!n) return;
   pthread_mutex_lock(&lock);
-  while (prompt && waiting_size > WAITING && !pthread_equal(pthread_self(), terminal)) pthread_cond_wait(&taken, &lock);
+  while (prompt && waiting_size > WAITING && !pthread_equal(pthread_self(), terminal)) pthread_cond_wait(&written, &lock);
   if (prompt && append(bytes, n)) {
     wake_ring(prompt);
   } else {
@@ -78,15 +79,23 @@ char *output_take(size_t *n) {
     memcpy(lines, waiting, whole);
     waiting_size -= whole;
     memmove(waiting, waiting + whole, waiting_size);
-    pthread_cond_broadcast(&taken);
+    writing = true;
   }
   *n = lines ? whole : 0;
   pthread_mutex_unlock(&lock);
   return lines;
 }
 
+void output_written(void) {
+  pthread_mutex_lock(&lock);
+  writing = false;
+  pthread_cond_broadcast(&written);
+  pthread_mutex_unlock(&lock);
+}
+
 void output_prompt(Wake *shown) {
   pthread_mutex_lock(&lock);
+  while (writing) pthread_cond_wait(&written, &lock);
   erase_progress();
   if (shown && open_line) write_all(screen_fd, "\n", 1);
   open_line = false;
@@ -97,7 +106,7 @@ void output_prompt(Wake *shown) {
     open_line = waiting[waiting_size - 1] != '\n';
     waiting_size = 0;
   }
-  pthread_cond_broadcast(&taken);
+  pthread_cond_broadcast(&written);
   pthread_mutex_unlock(&lock);
 }
 

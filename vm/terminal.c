@@ -35,6 +35,10 @@ static void notify(atomic_bool *what) {
   wake_ring(&wake);
 }
 
+void terminal_yield(void) {
+  if (editing) output_prompt(NULL);
+}
+
 void terminal_ready(void) {
   notify(&ready);
 }
@@ -56,9 +60,7 @@ static void listen_again(void) {
 static void listen_no_more(void) {
   listening = false;
   prompting = false;
-  if (!editing) return;
-  lines_hide();
-  output_prompt(NULL);
+  if (editing) lines_hide();
 }
 
 static void forget_statement(void) {
@@ -159,7 +161,9 @@ static void drop_line(void) {
 static void show_waiting(void) {
   size_t n;
   char *lines = output_take(&n);
-  if (lines) lines_above(lines, n);
+  if (!lines) return;
+  lines_above(lines, n);
+  output_written();
   free(lines);
 }
 
@@ -178,10 +182,11 @@ static void *run(void *unused) {
       take_key();
     else if (input)
       take_byte();
-    if (prompting) show_waiting();
+    if (editing) show_waiting();
   }
   bool shown = prompting;
   listen_no_more();
+  terminal_yield();
   if (shown) output_write(STDOUT_FILENO, "\n", 1);
   if (editing) lines_close();
   return unused;

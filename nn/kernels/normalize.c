@@ -1,0 +1,284 @@
+/* Columns are summed in bands of rows and strips of columns, four rows at a time and in double from there on. What a band gives
+ * is joined in order, so that sums do not depend on threads. */
+#include "normalize.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "../row.h"
+#include "fold.h"
+#include "kernel.h"
+
+enum { BAND = 256, STRIP = 64, LANES = 8, PIECE = 16384 };
+
+typedef struct Job {
+  Rows m;
+  const Normal *x;
+  const real *g, *a, *b, *c; /* g: gradient; a, b, c: what else is read */
+  real *y, *mean, *rstd;
+  double eps, *first, *second; /* of each band: n of each */
+} Job;
+
+static long pieces_of(long n, long size) {
+  return (n + size - 1) / size;
+}
+
+static long grain(Rows m) {
+  return PIECE / (m.n + 1) + 1;
+}
+
+/* ---- sums of a band and strip, of which `rows` and `width` are left ---- */
+
+typedef struct Patch {
+  const real *x, *g, *mean, *rstd; /* at its first element; its first row or column */
+  long rows, width, stride;
+} Patch;
+
+INLINE void add_rows(const Patch *p, const real *x, double *sum) {
+  long row = 0, s = p->stride;
+  for (; row + 4 <= p->rows; row += 4, x += 4 * s)
+    for (long i = 0; i < p->width; i++) sum[i] += (double)((x[i] + x[i + s]) + (x[i + 2 * s] + x[i + 3 * s]));
+  for (; row < p->rows; row++, x += s)
+    for (long i = 0; i < p->width; i++) sum[i] += (double)x[i];
+}
+
+INLINE real squared(real x) {
+  return x * x;
+}
+
+INLINE void add_squares(const Patch *p, const real *mean, double *sum) {
+  const real *x = p->x;
+  long row = 0, s = p->stride;
+  for (; row + 4 <= p->rows; row += 4, x += 4 * s)
+    for (long i = 0; i < p->width; i++)
+      sum[i] += (double)((squared(x[i] - mean[i]) + squared(x[i + s] - mean[i])) +
+                         (squared(x[i + 2 * s] - mean[i]) + squared(x[i + 3 * s] - mean[i])));
+  for (; row < p->rows; row++, x += s)
+    for (long i = 0; i < p->width; i++) sum[i] += (double)squared(x[i] - mean[i]);
+}
+
+/* Sums of g (x - mean): rstd is a factor of the column. */
+INLINE void add_products(const Patch *p, double *sum) {
+  const real *x = p->x, *g = p->g, *mean = p->mean;
+  long row = 0, s = p->stride;
+  for (; row + 4 <= p->rows; row += 4, x += 4 * s, g += 4 * s)
+    for (long i = 0; i < p->width; i++)
+      sum[i] += (double)((g[i] * (x[i] - mean[i]) + g[i + s] * (x[i + s] - mean[i])) +
+                         (g[i + 2 * s] * (x[i + 2 * s] - mean[i]) + g[i + 3 * s] * (x[i + 3 * s] - mean[i])));
+  for (; row < p->rows; row++, x += s, g += s)
+    for (long i = 0; i < p->width; i++) sum[i] += (double)(g[i] * (x[i] - mean[i]));
+}
+
+/* Sums of g xhat with statistics of rows. */
+INLINE void add_products_of_rows(const Patch *p, double *sum) {
+  for (long row = 0; row < p->rows; row++) {
+    const real *x = p->x + row * p->stride, *g = p->g + row * p->stride;
+    real mean = p->mean[row], rstd = p->rstd[row];
+    for (long i = 0; i < p->width; i++) sum[i] += (double)(g[i] * ((x[i] - mean) * rstd));
+  }
+}
+
+INLINE Patch patch_of(const Job *j, long band, long column) {
+  long row = band * BAND, rows = j->m.rows - row, width = j->m.n - column, at = row * j->m.n + column;
+  Patch p = {.x = j->x->x + at, .rows = rows < BAND ? rows : BAND, .width = width < STRIP ? width : STRIP, .stride = j->m.n};
+  if (!j->g) return p;
+  p.g = j->g + at;
+  p.mean = j->x->mean + (j->x->of_rows ? row : column);
+  p.rstd = j->x->rstd + (j->x->of_rows ? row : column);
+  return p;
+}
+
+/* ---- moments ---- */
+
+/* Of each band the mean and the sum of squared deviations from it, while the band is in the cache. */
+CPU_VARIANTS static void moments_pieces(void *job, long from, long to) {
+  const Job *j = job;
+  long strips = pieces_of(j->m.n, STRIP);
+  for (long piece = from; piece < to; piece++) {
+    long band = piece / strips, column = piece % strips * STRIP;
+    Patch p = patch_of(j, band, column);
+    double sum[STRIP] = {0}, square[STRIP] = {0};
+    real mean[STRIP];
+    add_rows(&p, p.x, sum);
+    for (long i = 0; i < p.width; i++) mean[i] = (real)(sum[i] / (double)p.rows);
+    add_squares(&p, mean, square);
+    for (long i = 0; i < p.width; i++) {
+      double off = sum[i] / (double)p.rows - (double)mean[i]; /* what rounding the mean has added */
+      square[i] -= (double)p.rows * off * off;
+      sum[i] /= (double)p.rows;
+    }
+    memcpy(j->first + band * j->m.n + column, sum, (size_t)p.width * sizeof *sum);
+    memcpy(j->second + band * j->m.n + column, square, (size_t)p.width * sizeof *square);
+  }
+}
+
+static Storage *run_bands(Job *j, void (*body)(void *, long, long)) {
+  long bands = pieces_of(j->m.rows, BAND), strips = pieces_of(j->m.n, STRIP);
+  Storage *memory = storage_new((size_t)(2 * bands * j->m.n) * sizeof(double));
+  if (!memory) return NULL;
+  j->first = memory->data;
+  j->second = j->first + bands * j->m.n;
+  workers_for(bands * strips, PIECE / (BAND * STRIP), body, j);
+  return memory;
+}
+
+/* Two parts of na and nb elements: M2 = M2a + M2b + (mean_b - mean_a)^2 na nb / (na + nb). Chan, Golub and LeVeque 1983. */
+bool column_moments(Rows m, const real *x, double *mean, double *var) {
+  Job j = {.m = m, .x = &(Normal){.x = x}};
+  Storage *memory = run_bands(&j, moments_pieces);
+  if (!memory) return false;
+  for (long i = 0; i < m.n; i++) mean[i] = var[i] = 0;
+  for (long band = 0; band * BAND < m.rows; band++) {
+    double na = (double)(band * BAND), nb = (double)(m.rows - band * BAND < BAND ? m.rows - band * BAND : BAND);
+    for (long i = 0; i < m.n; i++) {
+      double step = j.first[band * m.n + i] - mean[i];
+      var[i] += j.second[band * m.n + i] + step * step * na * nb / (na + nb);
+      mean[i] += step * nb / (na + nb);
+    }
+  }
+  for (long i = 0; i < m.n; i++) var[i] /= (double)m.rows;
+  storage_drop(memory);
+  return true;
+}
+
+/* ---- normalising ---- */
+
+CPU_VARIANTS static void columns_pieces(void *job, long from, long to) {
+  const Job *j = job;
+  long n = j->m.n;
+  for (long row = from; row < to; row++) {
+    const real *x = j->x->x + row * n, *mean = j->x->mean, *scale = j->a, *shift = j->b;
+    real *y = j->y + row * n;
+    if (shift)
+      for (long i = 0; i < n; i++) y[i] = (x[i] - mean[i]) * scale[i] + shift[i];
+    else
+      for (long i = 0; i < n; i++) y[i] = (x[i] - mean[i]) * scale[i];
+  }
+}
+
+void normalize_columns(Rows m, const real *x, const real *mean, const real *scale, const real *shift, real *y) {
+  Normal normal = {.x = x, .mean = mean};
+  workers_for(m.rows, grain(m), columns_pieces, &(Job){.m = m, .x = &normal, .a = scale, .b = shift, .y = y});
+}
+
+CPU_VARIANTS static void rows_pieces(void *job, long from, long to) {
+  const Job *j = job;
+  long n = j->m.n;
+  for (long row = from; row < to; row++) {
+    const real *x = j->x->x + row * n, *weight = j->a, *bias = j->b;
+    real *y = j->y + row * n;
+    double about = fold_sum.line(x, n, 0) / (double)n;
+    real mean = (real)about, rstd = (real)(1 / sqrt(fold_deviations.line(x, n, about) / (double)n + j->eps));
+    for (long i = 0; i < n; i++) y[i] = (x[i] - mean) * rstd;
+    for (long i = 0; weight && i < n; i++) y[i] *= weight[i];
+    for (long i = 0; bias && i < n; i++) y[i] += bias[i];
+    j->mean[row] = mean;
+    j->rstd[row] = rstd;
+  }
+}
+
+void normalize_rows(Rows m, const real *x, const real *weight, const real *bias, double eps, real *mean, real *rstd, real *y) {
+  Job j = {.m = m, .x = &(Normal){.x = x}, .a = weight, .b = bias, .eps = eps, .mean = mean, .rstd = rstd, .y = y};
+  workers_for(m.rows, grain(m), rows_pieces, &j);
+}
+
+/* ---- sums for gradients ---- */
+
+CPU_VARIANTS static void sums_pieces(void *job, long from, long to) {
+  const Job *j = job;
+  long strips = pieces_of(j->m.n, STRIP);
+  for (long piece = from; piece < to; piece++) {
+    long band = piece / strips, column = piece % strips * STRIP;
+    Patch p = patch_of(j, band, column);
+    double sum[STRIP] = {0}, dot[STRIP] = {0};
+    add_rows(&p, p.g, sum);
+    if (j->x->of_rows)
+      add_products_of_rows(&p, dot);
+    else
+      add_products(&p, dot);
+    memcpy(j->first + band * j->m.n + column, sum, (size_t)p.width * sizeof *sum);
+    memcpy(j->second + band * j->m.n + column, dot, (size_t)p.width * sizeof *dot);
+  }
+}
+
+bool column_sums(Rows m, const Normal *x, const real *g, real *sum, real *dot) {
+  Job j = {.m = m, .x = x, .g = g};
+  Storage *memory = run_bands(&j, sums_pieces);
+  if (!memory) return false;
+  for (long i = 0; i < m.n; i++) {
+    double a = 0, b = 0;
+    for (long band = 0; band * BAND < m.rows; band++) a += j.first[band * m.n + i], b += j.second[band * m.n + i];
+    sum[i] = (real)a;
+    dot[i] = (real)(x->of_rows ? b : b * (double)x->rstd[i]);
+  }
+  storage_drop(memory);
+  return true;
+}
+
+/* Sums of g[i] and of g[i] times what xhat is there; step 0: statistics of the row, 1: of columns. */
+INLINE void sum_row(const real *x, const real *g, long n, const real *mean, const real *rstd, long step, double *sum, double *dot) {
+  double a[LANES] = {0}, b[LANES] = {0};
+  long i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (long k = 0; k < LANES; k++) {
+      a[k] += (double)g[i + k];
+      b[k] += (double)(g[i + k] * ((x[i + k] - mean[(i + k) * step]) * rstd[(i + k) * step]));
+    }
+  for (long k = 0; i + k < n; k++) {
+    a[k] += (double)g[i + k];
+    b[k] += (double)(g[i + k] * ((x[i + k] - mean[(i + k) * step]) * rstd[(i + k) * step]));
+  }
+  for (int half = LANES / 2; half; half /= 2)
+    for (int k = 0; k < half; k++) a[k] += a[k + half], b[k] += b[k + half];
+  *sum = a[0];
+  *dot = b[0];
+}
+
+CPU_VARIANTS static void row_sums_pieces(void *job, long from, long to) {
+  const Job *j = job;
+  for (long row = from; row < to; row++) {
+    const real *x = j->x->x + row * j->m.n, *g = j->g + row * j->m.n, *mean = j->x->mean, *rstd = j->x->rstd;
+    double sum, dot;
+    if (j->x->of_rows)
+      sum_row(x, g, j->m.n, mean + row, rstd + row, 0, &sum, &dot);
+    else
+      sum_row(x, g, j->m.n, mean, rstd, 1, &sum, &dot);
+    j->mean[row] = (real)sum;
+    j->rstd[row] = (real)dot;
+  }
+}
+
+void row_sums(Rows m, const Normal *x, const real *g, real *sum, real *dot) {
+  workers_for(m.rows, grain(m), row_sums_pieces, &(Job){.m = m, .x = x, .g = g, .mean = sum, .rstd = dot});
+}
+
+/* ---- the gradient ---- */
+
+INLINE void back_of_columns(const Job *j, long row, real share) {
+  long n = j->m.n;
+  const real *x = j->x->x + row * n, *g = j->g + row * n, *mean = j->x->mean, *rstd = j->x->rstd;
+  real *dx = j->y + row * n;
+  for (long i = 0; i < n; i++) dx[i] = j->a[i] * (g[i] - share * (j->b[i] + (x[i] - mean[i]) * rstd[i] * j->c[i]));
+}
+
+INLINE void back_of_rows(const Job *j, long row, real share) {
+  long n = j->m.n;
+  const real *x = j->x->x + row * n, *g = j->g + row * n;
+  real *dx = j->y + row * n, mean = j->x->mean[row], scale = j->a[row], sum = share * j->b[row];
+  real slope = share * j->x->rstd[row] * j->c[row];
+  for (long i = 0; i < n; i++) dx[i] = scale * (g[i] - sum - (x[i] - mean) * slope);
+}
+
+CPU_VARIANTS static void back_pieces(void *job, long from, long to) {
+  const Job *j = job;
+  real share = (real)(1 / (double)(j->x->of_rows ? j->m.n : j->m.rows));
+  for (long row = from; row < to; row++)
+    if (j->x->of_rows)
+      back_of_rows(j, row, share);
+    else
+      back_of_columns(j, row, share);
+}
+
+void normalize_back(Rows m, const Normal *x, const real *g, const real *scale, const real *sum, const real *dot, real *dx) {
+  workers_for(m.rows, grain(m), back_pieces, &(Job){.m = m, .x = x, .g = g, .a = scale, .b = sum, .c = dot, .y = dx});
+}
