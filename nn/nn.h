@@ -73,6 +73,9 @@ int workers_count(void);
 int workers_self(void);        /* which thread runs this piece, 0..workers_count()-1: for room to work in, never for results */
 void workers_set(int threads); /* 1..64; the first use takes GANDER_THREADS or the number of cores */
 
+/* Products and convolutions run kernels for AVX-512, AVX2 or neither, as the CPU has it; the environment's GANDER_CPU=avx512, avx2
+ * or generic chooses. The first two give the same bits. GANDER_BLAS=1: OpenBLAS multiplies matrices (not convolutions). */
+
 /* ---- random numbers -------------------------------------------------------------------- */
 
 /* Philox 4x32-10 (Salmon et al. 2011): number i of a stream is a function of (seed, position + i) alone. */

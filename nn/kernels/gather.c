@@ -83,7 +83,7 @@ static bool run_indirect(const Gather *g, bool merged) {
   long runs = merged ? g->taps[0] : g->taps[0] * g->taps[1], depth = merged ? g->taps[1] * g->channels : g->channels;
   Panels panels;
   Tensor *zeros = tensor_new(1, &depth);
-  bool ok = zeros && panels_new(&panels, runs * depth, g->columns, depth);
+  bool ok = zeros && panels_new(&panels, runs * depth, g->columns, depth, 1);
   if (ok) {
     memset(zeros->data, 0, (size_t)depth * sizeof(real));
     workers_for(g->taps[0] * g->taps[1], 1, pack_taps, &(Pack){g, &panels});

@@ -13,20 +13,29 @@ enum {
   MOST_WIDTH = 64,
   RUN = 2048,     /* numbers of a sum before it is added to the result: keeps panels in the second cache and errors small */
   TAPS = 256,     /* most in such a part: TAPS * MOST_HEIGHT pointers fit */
+  LONG = 32,      /* a run that is worth summing in lanes */
   PIECES = 16,    /* to share out, where there are enough panels */
-  SMALL = 1 << 16 /* multiplications that are not worth sharing */
+  SMALL = 1 << 19 /* multiplications that are not worth sharing */
 };
 
 /* ---- panels ---- */
 
-bool panels_new(Panels *p, long depth, long columns, long run) {
+bool panels_new(Panels *p, long depth, long columns, long run, int copies) {
   const Tile *tile = tile_best();
   if (!tile) return false;
-  *p = (Panels){.depth = depth, .columns = columns, .width = columns <= DOT_COLUMNS && run >= 32 ? 1 : tile->width};
-  p->memory = tensor_new(3, (long[]){(columns + p->width - 1) / p->width, depth, p->width});
+  *p = (Panels){.depth = depth, .columns = columns, .width = columns <= DOT_COLUMNS && run >= LONG ? 1 : tile->width};
+  p->step = p->width;
+  p->panel_step = depth * p->width;
+  p->memory = tensor_new(3, (long[]){copies, (columns + p->width - 1) / p->width, p->panel_step});
   if (!p->memory) return false;
-  p->data = p->memory->data;
+  p->data = p->room = p->memory->data;
   return true;
+}
+
+Panels panels_at(const Panels *p, int copy) {
+  Panels at = *p;
+  at.data = at.room = p->room + copy * ((p->columns + p->width - 1) / p->width) * p->panel_step;
+  return at;
 }
 
 void panels_drop(Panels *p) {
@@ -54,7 +63,7 @@ static void fill_columns(real *to, int width, long columns, long rows, const rea
 void panels_fill(const Panels *p, long first, long rows, const real *b, long row_step, long column_step) {
   for (long column = 0, panel = 0; column < p->columns; column += p->width, panel++) {
     long columns = p->columns - column < p->width ? p->columns - column : p->width;
-    real *to = p->data + (panel * p->depth + first) * p->width;
+    real *to = p->room + panel * p->panel_step + first * p->width;
     const real *from = b + column * column_step;
     if (column_step == 1)
       fill_rows(to, p->width, columns, rows, from, row_step);
@@ -94,6 +103,27 @@ static void locate_block(const Run *run, Block *block, long tap, long taps) {
   }
 }
 
+/* One tile's part of the sums, added to the result if `add`; out are its rows. */
+static void run_tile(const Run *run, int rows, const real *const *a, long taps, long depth, const real *b, const Finish *f) {
+  const Panels *panels = run->p->panels;
+  if (panels->width == 1)
+    run->tile->dot(rows, a, taps, depth, b, panels->panel_step, f);
+  else
+    run->tile->gather(rows, a, taps, depth, b, panels->step, f);
+}
+
+/* The same for a result that is turned: by way of a tile that is not. */
+static void run_turned(const Run *run, int rows, const real *const *a, long taps, long depth, const real *b, const Finish *f) {
+  real held[MOST_HEIGHT * MOST_WIDTH], *out[MOST_HEIGHT];
+  for (int r = 0; r < rows; r++) out[r] = held + r * MOST_WIDTH;
+  run_tile(run, rows, a, taps, depth, b, &(Finish){f->columns, false, f->start, out});
+  for (int c = 0; c < f->columns; c++)
+    for (int r = 0; r < rows; r++) {
+      real *to = f->out[r] + c * run->p->turned;
+      *to = f->add ? *to + out[r][c] : out[r][c];
+    }
+}
+
 /* Adds a part of the sums, `taps` runs of `depth` numbers, into the columns of one panel. */
 static void run_panel(const Run *run, const Block *block, long panel, long taps, long depth, long at, bool first) {
   const Product *p = run->p;
@@ -104,15 +134,12 @@ static void run_panel(const Run *run, const Block *block, long panel, long taps,
   if (p->bias && first) memcpy(start, p->bias + column, (size_t)columns * sizeof(real));
   if (p->whole && b->width > 1) columns = (columns + run->tile->lanes - 1) / run->tile->lanes * run->tile->lanes;
   Finish finish = {(int)columns, !first, p->bias && first ? start : NULL, out};
-  const real *from = b->data + (b->width == 1 ? column * b->depth + at : (panel * b->depth + at) * width), *const *a = block->a;
+  const real *from = b->data + column / b->width * b->panel_step + at * b->step, *const *a = block->a;
   real *const *to = block->out;
   for (long tile = block->from; tile < block->to; tile++) {
     int rows = (int)(tile_row(run, tile + 1) - tile_row(run, tile));
-    for (int r = 0; r < rows; r++) out[r] = to[r] + column;
-    if (b->width == 1)
-      run->tile->dot(rows, a, taps, depth, from, b->depth, &finish);
-    else
-      run->tile->gather(rows, a, taps, depth, from, width, &finish);
+    for (int r = 0; r < rows; r++) out[r] = to[r] + column * (p->turned ? p->turned : 1);
+    (p->turned ? run_turned : run_tile)(run, rows, a, taps, depth, from, &finish);
     a += rows * taps;
     to += rows;
   }
@@ -158,8 +185,6 @@ void product_run(const Product *p) {
   workers_for(pieces, small ? pieces : 1, run_pieces, &run);
 }
 
-/* ---- plain products ---- */
-
 void product_rows(const void *job, long row, int rows, long tap, long taps, const real **a, real **out) {
   const ProductRows *p = job;
   (void)tap, (void)taps;
@@ -167,25 +192,4 @@ void product_rows(const void *job, long row, int rows, long tap, long taps, cons
     a[r] = p->a + (row + r) * p->a_step;
     out[r] = p->out + (row + r) * p->out_step;
   }
-}
-
-typedef struct Fill {
-  const Panels *panels;
-  const real *b;
-  long row_step, column_step;
-} Fill;
-
-static void fill_part(void *job, long from, long to) {
-  const Fill *f = job;
-  panels_fill(f->panels, from, to - from, f->b + from * f->row_step, f->row_step, f->column_step);
-}
-
-bool product(long m, long k, long n, const real *a, const real *b, long row_step, long column_step, const real *bias, real *c) {
-  Panels panels;
-  if (!panels_new(&panels, k, n, k)) return false;
-  workers_for(k, 64, fill_part, &(Fill){&panels, b, row_step, column_step});
-  ProductRows rows = {a, k, c, n};
-  product_run(&(Product){.rows = m, .taps = 1, .depth = k, .panels = &panels, .bias = bias, .locate = product_rows, .job = &rows});
-  panels_drop(&panels);
-  return true;
 }

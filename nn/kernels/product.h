@@ -5,15 +5,19 @@
 
 #include "tile.h"
 
-/* A matrix (depth, columns) as [panel][depth][width], the last panel filled up with zeros. */
+/* A matrix (depth, columns), cut into panels of columns: row i of panel p stands at data[p * panel_step + i * step]. Packed
+ * panels follow each other, the last filled up with zeros. */
 typedef struct Panels {
-  long depth, columns;
+  long depth, columns, step, panel_step;
   int width; /* of a tile; or 1: few columns, summed along the depth by Tile.dot */
-  real *data;
+  const real *data;
+  real *room; /* of packed panels: the same memory */
   Tensor *memory;
 } Panels;
 
-bool panels_new(Panels *p, long depth, long columns, long run); /* run: the depth that is contiguous in the first matrix */
+/* run: the depth that is contiguous in the first matrix; copies: room for so many such matrices (panels_at), at least 1. */
+bool panels_new(Panels *p, long depth, long columns, long run, int copies);
+Panels panels_at(const Panels *p, int copy);
 void panels_drop(Panels *p);
 /* Packs rows first..first+rows of the matrix; row i, column j stands at b[i * row_step + j * column_step]. */
 void panels_fill(const Panels *p, long first, long rows, const real *b, long row_step, long column_step);
@@ -23,15 +27,13 @@ typedef struct Product {
   const Panels *panels;
   const real *bias; /* a number for each column, or NULL */
   bool whole;       /* rows of the result have room for whole panels */
+  long turned;      /* from one column of the result to the next; 0: they lie side by side */
   /* Where runs tap..tap+taps of rows row..row+rows begin, in a[t * rows + r], and where their results do */
   void (*locate)(const void *job, long row, int rows, long tap, long taps, const real **a, real **out);
   const void *job;
 } Product;
 
 void product_run(const Product *p);
-
-/* c (m,n) = a (m,k) b + bias, where b is given as to panels_fill. */
-bool product(long m, long k, long n, const real *a, const real *b, long row_step, long column_step, const real *bias, real *c);
 
 /* Rows that follow each other: the job of product_rows, a `locate` for one tap. */
 typedef struct ProductRows {

@@ -77,7 +77,7 @@ static void pack(void *job, long from, long to) {
 bool scatter_run(const Conv *v, const real *map, const real *weight, const real *bias, real *image) {
   long patch = v->kernel[0] * v->kernel[1] * v->c, pixels = v->map[0] * v->map[1], together = (ROWS + pixels - 1) / pixels;
   Panels panels;
-  if (!panels_new(&panels, v->k, patch, v->k)) return false;
+  if (!panels_new(&panels, v->k, patch, v->k, 1)) return false;
   Scatter s = {.v = v, .map = map, .bias = bias, .image = image, .weight = &panels, .pixels = pixels};
   s.samples = together < v->n ? together : v->n;
   s.room = (patch + 15) / 16 * 16;

@@ -1,7 +1,9 @@
-/* Products of matrices. OpenBLAS multiplies; the workers share out batches and rows. */
+/* Products of matrices: our own, or OpenBLAS's with GANDER_BLAS=1. */
 #include <cblas.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "../kernels/multiply.h"
 #include "../row.h"
 
 #ifdef NN_DOUBLE
@@ -12,32 +14,31 @@
 
 enum { ROWS = 64 }; /* of the result, that a worker multiplies at a time: fixed, so that bits do not depend on threads */
 
-typedef struct Product {
-  const real *a, *b;
-  real *c;
-  long m, k, n, blocks; /* blocks of rows in one matrix */
-  bool b_transposed;
-  const long *a_at, *b_at; /* where each matrix of the batch begins; NULL for one */
-} Product;
+typedef struct Blas {
+  const Multiply *m;
+  long blocks; /* of rows in one matrix */
+} Blas;
 
-static void product_blocks(void *job, long from, long to) {
-  const Product *p = job;
+static void blas_blocks(void *job, long from, long to) {
+  const Blas *blas = job;
+  const Multiply *m = blas->m;
   for (long i = from; i < to; i++) {
-    long matrix = i / p->blocks, row = i % p->blocks * ROWS, rows = p->m - row < ROWS ? p->m - row : ROWS;
-    const real *a = p->a + (p->a_at ? p->a_at[matrix] : 0) + row * p->k, *b = p->b + (p->b_at ? p->b_at[matrix] : 0);
-    gemm(CblasRowMajor, CblasNoTrans, p->b_transposed ? CblasTrans : CblasNoTrans, (int)rows, (int)p->n, (int)p->k, 1, a,
-         (int)(p->k ? p->k : 1), b, (int)(p->b_transposed ? (p->k ? p->k : 1) : p->n), 0, p->c + (matrix * p->m + row) * p->n,
-         (int)p->n);
+    long matrix = i / blas->blocks, row = i % blas->blocks * ROWS, rows = m->m - row < ROWS ? m->m - row : ROWS;
+    const real *a = m->a + (m->a_at ? m->a_at[matrix] : 0) + row * m->k, *b = m->b + (m->b_at ? m->b_at[matrix] : 0);
+    gemm(CblasRowMajor, CblasNoTrans, m->b_transposed ? CblasTrans : CblasNoTrans, (int)rows, (int)m->n, (int)m->k, 1, a, (int)m->k,
+         b, (int)(m->b_transposed ? m->k : m->n), 0, m->c + (matrix * m->m + row) * m->n, (int)m->n);
   }
 }
 
-static void multiply(Product p, long batch) {
-  p.blocks = (p.m + ROWS - 1) / ROWS;
-  if (!p.m || !p.n) return;
-  if (!p.k)
-    memset(p.c, 0, (size_t)(batch * p.m * p.n) * sizeof(real));
-  else
-    workers_for(batch * p.blocks, 1, product_blocks, &p);
+static bool multiply(const Multiply *m) {
+  if (!m->batch || !m->m || !m->n) return true;
+  if (!m->k) return memset(m->c, 0, (size_t)(m->batch * m->m * m->n) * sizeof(real)), true;
+  static int blas = -1;
+  if (blas < 0) blas = getenv("GANDER_BLAS") && !strcmp(getenv("GANDER_BLAS"), "1");
+  if (!blas) return multiply_run(m);
+  long blocks = (m->m + ROWS - 1) / ROWS;
+  workers_for(m->batch * blocks, 1, blas_blocks, &(Blas){m, blocks});
+  return true;
 }
 
 /* ---- matmul: c = a b ---- */
@@ -85,27 +86,25 @@ static long matrix_at(const Tensor *t, int ndim, const long *batch, long i, long
 
 static bool matmul_forward(Call *c) {
   Tensor *a = c->in[0], *b = c->in[1];
-  Product p = {.a = a->data, .b = b->data, .c = c->out->data};
+  Multiply p = {.batch = 1, .a = a->data, .b = b->data, .c = c->out->data};
   sides(a, b, &p.m, &p.k, &p.n);
   int leading = c->ndim - (a->ndim > 1) - (b->ndim > 1);
-  long batch = 1;
-  for (int i = 0; i < leading; i++) batch *= c->shape[i];
+  for (int i = 0; i < leading; i++) p.batch *= c->shape[i];
   if (lead(b) == 0) { /* one b for all: the batch is more rows */
-    p.m *= batch, batch = 1;
-    multiply(p, batch);
-    return true;
+    p.m *= p.batch, p.batch = 1;
+    return multiply(&p);
   }
-  long *at = memory_new((size_t)batch * 2 * sizeof *at + 1);
+  long *at = memory_new((size_t)p.batch * 2 * sizeof *at + 1);
   if (!at) return false;
-  for (long i = 0; i < batch; i++) {
+  for (long i = 0; i < p.batch; i++) {
     at[i] = matrix_at(a, leading, c->shape, i, p.m * p.k);
-    at[batch + i] = matrix_at(b, leading, c->shape, i, p.k * p.n);
+    at[p.batch + i] = matrix_at(b, leading, c->shape, i, p.k * p.n);
   }
   p.a_at = at;
-  p.b_at = at + batch;
-  multiply(p, batch);
+  p.b_at = at + p.batch;
+  bool ok = multiply(&p);
   memory_free(at);
-  return true;
+  return ok;
 }
 
 static Tensor *as_matrix(Tensor *t, bool column) {
@@ -182,9 +181,15 @@ static void add_bias(void *job, long from, long to) {
 static bool linear_forward(Call *c) {
   Tensor *x = c->in[0], *w = c->in[1], *b = c->n > 2 ? c->in[2] : NULL;
   long rows = w->shape[1] ? tensor_numel(x) / w->shape[1] : tensor_numel(c->out) / (w->shape[0] ? w->shape[0] : 1);
-  multiply(
-      (Product){.a = x->data, .b = w->data, .c = c->out->data, .m = rows, .k = w->shape[1], .n = w->shape[0], .b_transposed = true},
-      1);
+  const Multiply m = {.batch = 1,
+                      .m = rows,
+                      .k = w->shape[1],
+                      .n = w->shape[0],
+                      .a = x->data,
+                      .b = w->data,
+                      .c = c->out->data,
+                      .b_transposed = true};
+  if (!multiply(&m)) return false;
   if (b) workers_for(rows, ROWS, add_bias, &(AddBias){c->out->data, b->data, w->shape[0]});
   return true;
 }

@@ -1,0 +1,79 @@
+/* Which matrix of a plain product is packed: the second, but when it is transposed and the larger one, then the first
+ * takes its place and the result is turned; and when the first has few rows it is not worth packing anything. */
+#include "multiply.h"
+
+#include "product.h"
+
+enum {
+  FEW = 96,     /* rows that do not pay for packing */
+  TOGETHER = 8, /* matrices of a batch that are shared out one to a thread, not each among all */
+  PACKED = 64   /* rows packed at a time */
+};
+
+typedef struct Plan {
+  const Multiply *m;
+  bool swapped; /* rows are those of b, columns those of a */
+  long rows, columns;
+  Panels panels;
+} Plan;
+
+static const real *first(const Plan *p, long i) {
+  const Multiply *m = p->m;
+  return p->swapped ? m->b + (m->b_at ? m->b_at[i] : 0) : m->a + (m->a_at ? m->a_at[i] : 0);
+}
+
+static const real *second(const Plan *p, long i) {
+  const Multiply *m = p->m;
+  return p->swapped ? m->a + (m->a_at ? m->a_at[i] : 0) : m->b + (m->b_at ? m->b_at[i] : 0);
+}
+
+typedef struct Fill {
+  const Panels *panels;
+  const real *from;
+  long row_step, column_step;
+} Fill;
+
+static void fill_rows(void *job, long from, long to) {
+  const Fill *f = job;
+  panels_fill(f->panels, from, to - from, f->from + from * f->row_step, f->row_step, f->column_step);
+}
+
+static void run_matrix(const Plan *p, Panels panels, long i) {
+  const Multiply *m = p->m;
+  bool across = p->swapped || m->b_transposed;
+  if (panels.room)
+    workers_for(m->k, PACKED, fill_rows, &(Fill){&panels, second(p, i), across ? 1 : m->n, across ? m->k : 1});
+  else
+    panels.data = second(p, i);
+  real *c = m->c + i * m->m * m->n;
+  product_run(&(Product){.rows = p->rows,
+                         .taps = 1,
+                         .depth = m->k,
+                         .panels = &panels,
+                         .turned = p->swapped ? m->n : 0,
+                         .locate = product_rows,
+                         .job = &(ProductRows){first(p, i), m->k, c, p->swapped ? 1 : m->n}});
+}
+
+static void run_matrices(void *job, long from, long to) {
+  const Plan *p = job;
+  for (long i = from; i < to; i++) run_matrix(p, p->panels.room ? panels_at(&p->panels, workers_self()) : p->panels, i);
+}
+
+bool multiply_run(const Multiply *m) {
+  const Tile *tile = tile_best();
+  if (!tile) return false;
+  Plan p = {.m = m, .swapped = m->b_transposed && m->m < m->n, .rows = m->m, .columns = m->n};
+  if (p.swapped) p.rows = m->n, p.columns = m->m;
+  bool together = m->batch >= TOGETHER, packed = m->b_transposed || m->m > FEW || m->n % tile->lanes;
+  if (!packed)
+    p.panels = (Panels){.depth = m->k, .columns = m->n, .step = m->n, .panel_step = tile->width, .width = tile->width};
+  else if (!panels_new(&p.panels, m->k, p.columns, m->k, together ? workers_count() : 1))
+    return false;
+  if (together)
+    workers_for(m->batch, 1, run_matrices, &p);
+  else
+    for (long i = 0; i < m->batch; i++) run_matrix(&p, p.panels, i);
+  if (packed) panels_drop(&p.panels);
+  return true;
+}

@@ -1,0 +1,17 @@
+/* Plain products of matrices, one or many. */
+#ifndef GANDER_MULTIPLY_H
+#define GANDER_MULTIPLY_H
+
+#include "../nn.h"
+
+typedef struct Multiply {
+  long batch, m, k, n; /* c (m,n) = a (m,k) b (k,n); k is at least 1 */
+  const real *a, *b;
+  real *c;
+  bool b_transposed;       /* b is written (n,k) */
+  const long *a_at, *b_at; /* where each matrix of the batch begins; NULL for one */
+} Multiply;
+
+bool multiply_run(const Multiply *m);
+
+#endif

@@ -1,0 +1,94 @@
+/* Products of matrices against sums written out in double. */
+#include "test.h"
+
+#include <stdlib.h>
+
+/* c (m,n) against a (m,k) times b (k,n), or b (n,k) when transposed; relative to the size of the terms. */
+static double worst(const real *a, const real *b, const real *c, long m, long k, long n, bool transposed) {
+  double most = 0;
+  for (long i = 0; i < m; i++)
+    for (long j = 0; j < n; j++) {
+      double sum = 0, size = 1e-30;
+      for (long p = 0; p < k; p++) {
+        double term = (double)a[i * k + p] * (double)(transposed ? b[j * k + p] : b[p * n + j]);
+        sum += term, size += fabs(term);
+      }
+      double error = fabs((double)c[i * n + j] - sum) / size;
+      if (!(error <= most)) most = error;
+    }
+  return most;
+}
+
+static void check(const char *what, double error, long m, long k, long n) {
+  bool ok = error < (sizeof(real) == 4 ? 1e-6 : 1e-14);
+  if (!ok) printf("%s (%ld,%ld)(%ld,%ld): error %.3g\n", what, m, k, k, n, error);
+  CHECK(ok);
+}
+
+static void one(long m, long k, long n) {
+  size_t scope = scope_enter();
+  Tensor *a = tensor_randn(2, (long[]){m, k}), *b = tensor_randn(2, (long[]){k, n}), *w = tensor_randn(2, (long[]){n, k});
+  Tensor *c = tensor_matmul(a, b), *y = tensor_linear(a, w, NULL);
+  CHECK(c && y);
+  if (c && y) {
+    check("matmul", worst(a->data, b->data, c->data, m, k, n, false), m, k, n);
+    check("linear", worst(a->data, w->data, y->data, m, k, n, true), m, k, n);
+  }
+  scope_leave(scope, NULL);
+}
+
+static void many(long batch, long m, long k, long n, bool broadcast) {
+  size_t scope = scope_enter();
+  Tensor *a = tensor_randn(3, (long[]){broadcast ? 1 : batch, m, k}), *b = tensor_randn(3, (long[]){batch, k, n});
+  Tensor *c = tensor_matmul(a, b);
+  for (long i = 0; c && i < batch; i++)
+    check("batched", worst(a->data + (broadcast ? 0 : i * m * k), b->data + i * k * n, c->data + i * m * n, m, k, n, false), m, k,
+          n);
+  scope_leave(scope, NULL);
+}
+
+static void values(void) {
+  for (int i = 0; i < 100; i++) one(1 + (long)random_below(120), 1 + (long)random_below(90), 1 + (long)random_below(120));
+  one(1, 1, 1);
+  one(1, 300, 200);  /* a vector from the left */
+  one(200, 300, 1);  /* and from the right */
+  one(33, 5000, 34); /* sums in parts */
+  one(5, 5000, 3);
+  one(300, 64, 256); /* whole tiles */
+  many(2, 30, 20, 40, false);
+  many(20, 17, 9, 33, false);
+  many(20, 17, 9, 32, true);
+  many(9, 100, 40, 3, false);
+}
+
+static void empty(void) {
+  one(0, 3, 4);
+  one(3, 4, 0);
+  Tensor *c = tensor_matmul(tensor_zeros(2, (long[]){3, 0}), tensor_zeros(2, (long[]){0, 40}));
+  CHECK(c && tensor_numel(c) == 120 && c->data[0] == 0 && c->data[119] == 0);
+}
+
+static void threads_give_the_same_bits(void) {
+  size_t scope = scope_enter();
+  int threads = workers_count();
+  Tensor *a = tensor_randn(3, (long[]){12, 70, 90}), *b = tensor_randn(3, (long[]){12, 90, 50}),
+         *w = tensor_randn(2, (long[]){300, 90});
+  Tensor *c[2], *y[2];
+  for (int i = 0; i < 2; i++) {
+    workers_set(i ? 3 : 1);
+    c[i] = tensor_matmul(a, b);
+    y[i] = tensor_linear(a, w, NULL);
+  }
+  workers_set(threads);
+  CHECK(c[0] && c[1] && !memcmp(c[0]->data, c[1]->data, (size_t)tensor_numel(c[0]) * sizeof(real)));
+  CHECK(y[0] && y[1] && !memcmp(y[0]->data, y[1]->data, (size_t)tensor_numel(y[0]) * sizeof(real)));
+  scope_leave(scope, NULL);
+}
+
+int main(void) {
+  random_seed(2);
+  values();
+  empty();
+  threads_give_the_same_bits();
+  return test_done();
+}
