@@ -118,7 +118,9 @@ static void tile_kind(const Scene *s, bool wide, Rect area, int gap, Rect *out) 
 
 static Layout layout(const Scene *s, const Canvas *c) {
   Layout l;
-  int margin = canvas_units(c, 14), gap = canvas_units(c, 12), head = canvas_units(c, 46), foot = canvas_units(c, 40);
+  const Status *status = s->status.data;
+  int margin = canvas_units(c, 14), gap = canvas_units(c, 12), head = canvas_units(c, 46);
+  int foot = status->trains || status->hint ? canvas_units(c, 40) : 0;
   l.title = (Rect){0, 0, c->width, head};
   l.status = (Rect){0, c->height - foot, c->width, foot};
   Rect area = {margin, head, c->width - 2 * margin, c->height - head - foot - margin}, left, right;

@@ -102,9 +102,17 @@ static void open_window(View *v) {
   window_wake();
   pthread_mutex_lock(&v->lock);
   while (v->state == VIEW_WANTED) pthread_cond_wait(&v->changed, &v->lock);
-  bool files = v->state == VIEW_FILES;
   pthread_mutex_unlock(&v->lock);
-  if (files) engine_say("window.open: %s; its pictures go to %s/", v->why, v->out);
+}
+
+static bool open_files(View *v) {
+  v->files = files_open(v);
+  if (!v->files) return false;
+  if (v->why[0])
+    engine_say("window.open: %s; the pictures of \"%s\" go to %s/", v->why, v->scene.title, v->out);
+  else
+    engine_say("no window: the pictures of \"%s\" go to %s/", v->scene.title, v->out);
+  return true;
 }
 
 View *view_new(const ViewOptions *o) {
@@ -114,12 +122,8 @@ View *view_new(const ViewOptions *o) {
     view_drop(v);
     return nn_fail("window.open: %d windows are open, which is as many as can be; close one first, w:close()", VIEWS);
   }
-  if (engine_headless())
-    engine_say("no window: pictures of \"%s\" go to %s/", o->title, v->out);
-  else
-    open_window(v);
-  if (state_of(v) == VIEW_FILES) v->files = files_open(v);
-  if (nn_failed()) {
+  if (!engine_headless()) open_window(v);
+  if (state_of(v) == VIEW_FILES && !open_files(v)) {
     view_close(v);
     view_drop(v);
     return NULL;

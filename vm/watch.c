@@ -64,7 +64,7 @@ static void fill_training(Status *s, Trainer *t) {
 
 void watch_status(View *v, const char *message) {
   Watch *w = &v->watch;
-  Status s = {.until = -1, .paused = engine_paused(), .walk = w->direction, .angle = w->angle, .hint = v->files ? "" : "h  keys"};
+  Status s = {.until = -1, .paused = engine_paused(), .walk = w->direction, .angle = w->angle, .hint = v->files ? NULL : "h  keys"};
   if (w->trainer) fill_training(&s, w->trainer);
   view_lock(v);
   Status *shown = v->scene.status.data;

@@ -109,7 +109,7 @@ static Grid arrange(const Images *im, int width, int height, int gap) {
     double scale =
         fmin((double)(width - gap * (columns - 1)) / columns / im->w, (double)(height - gap * (rows - 1)) / rows / im->h);
     scale = multiple(scale);
-    double worth = scale * im->n / (rows * columns) * (im->n < rows * columns ? ragged : 1);
+    double worth = im->n < rows * columns ? ragged * scale : scale;
     if (worth <= most) continue;
     most = worth;
     best = (Grid){columns, rows, gap, (int)(scale * im->w), (int)(scale * im->h)};
