@@ -91,6 +91,7 @@ bool watch_begin(View *v, Trainer *t);
 void watch_end(View *v);
 void watch_step(View *v);                              /* after a step of its trainer */
 bool watch_picture(View *v);                           /* has one made and publishes it; false with nn_error() */
+void watch_now(View *v);                               /* shows what there is now, as training pauses */
 void watch_status(View *v, const char *message);       /* with a message for a while, NULL none */
 void watch_rate(View *v, double factor);               /* of all its learning rates */
 void watch_walk(View *v, int direction, double angle); /* another direction in the latent space, or along it */

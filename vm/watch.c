@@ -116,6 +116,11 @@ static void picture_or_say(View *v) {
   nn_clear_error();
 }
 
+void watch_now(View *v) {
+  if (v->watch.trainer) picture_or_say(v);
+  watch_status(v, NULL);
+}
+
 void watch_step(View *v) {
   add_report(v, &v->watch.trainer->report);
   if (v->files) {

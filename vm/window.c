@@ -30,7 +30,7 @@ static int windows;
 
 static pthread_mutex_t wake_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t woken = PTHREAD_COND_INITIALIZER;
-static bool wake_pending, sdl_runs; /* under wake_lock: SDL's queue is rung only while SDL runs */
+static bool wake_pending, in_sdl; /* under wake_lock; in_sdl: it waits for SDL's events, not for woken */
 static Uint32 wake_event;
 
 static void ring(void) {
@@ -40,7 +40,7 @@ static void ring(void) {
 
 void window_wake(void) {
   pthread_mutex_lock(&wake_lock);
-  if (!wake_pending && sdl_runs) ring();
+  if (!wake_pending && in_sdl) ring();
   wake_pending = true;
   pthread_cond_signal(&woken);
   pthread_mutex_unlock(&wake_lock);
@@ -52,39 +52,49 @@ static void take_wake(void) {
   pthread_mutex_unlock(&wake_lock);
 }
 
-static void sleep_without_sdl(void) {
+static void enter_sdl(void) {
   pthread_mutex_lock(&wake_lock);
-  while (!wake_pending) pthread_cond_wait(&woken, &wake_lock);
-  wake_pending = false;
+  if (wake_pending && !in_sdl) ring();
+  in_sdl = true;
   pthread_mutex_unlock(&wake_lock);
 }
 
-/* ---- SDL's beginning and end ---- */
+static void sleep_without_windows(void) {
+  pthread_mutex_lock(&wake_lock);
+  in_sdl = false;
+  while (!wake_pending) pthread_cond_wait(&woken, &wake_lock);
+  pthread_mutex_unlock(&wake_lock);
+}
 
+/* ---- SDL's beginning ---- */
+
+/* Without one SDL goes on to drivers that show nothing, or take the whole console. */
+static bool is_display(const char *driver) {
+  static const char *const none[] = {"offscreen", "dummy", "evdev", "KMSDRM"};
+  for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+    if (!strcmp(driver, none[i])) return false;
+  return true;
+}
+
+/* SDL stays until the process ends: a wake-up may be on its way to a window that was just destroyed, and SDL_Quit would
+ * wait for the X server's complaint about that, upon which Xlib ends the process. */
 static const char *sdl_begin(void) {
-  if (sdl_runs) return NULL;
-  const char *why = sdl_load();
-  if (why) return why;
+  static bool runs;
+  const char *why = runs ? NULL : sdl_load();
+  if (runs || why) return why;
   sdl.SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1"); /* signals are the engine's */
   sdl.SetHint(SDL_HINT_VIDEO_ALLOW_SCREENSAVER, "1");
   sdl.SetHint(SDL_HINT_QUIT_ON_LAST_WINDOW_CLOSE, "0");
   if (sdl.Init(SDL_INIT_VIDEO)) return sdl.GetError();
+  if (!getenv("SDL_VIDEODRIVER") && !is_display(sdl.GetCurrentVideoDriver())) {
+    sdl.Quit();
+    return "the display cannot be opened";
+  }
   /* X takes pixels from shared memory; through OpenGL a machine without a graphics card would draw them twice */
   if (!strcmp(sdl.GetCurrentVideoDriver(), "x11")) sdl.SetHint(SDL_HINT_FRAMEBUFFER_ACCELERATION, "0");
   wake_event = sdl.RegisterEvents(1);
-  pthread_mutex_lock(&wake_lock);
-  sdl_runs = true;
-  if (wake_pending) ring();
-  pthread_mutex_unlock(&wake_lock);
+  runs = true;
   return NULL;
-}
-
-static void sdl_end(void) {
-  pthread_mutex_lock(&wake_lock);
-  bool ran = sdl_runs;
-  sdl_runs = false;
-  pthread_mutex_unlock(&wake_lock);
-  if (ran) sdl.Quit();
 }
 
 /* ---- opening and closing ---- */
@@ -185,7 +195,7 @@ static void post(View *v, void (*act)(View *v)) {
 
 static void pause_or_go(View *v) {
   engine_pause(!engine_paused());
-  watch_status(v, NULL);
+  watch_now(v);
 }
 
 /* "DCGAN" at step 500 becomes OUT/DCGAN-000500.png. */
@@ -405,10 +415,10 @@ int window_main(void) {
     if (engine_ended(&status)) break;
     serve_views();
     if (!windows) {
-      sdl_end();
-      sleep_without_sdl();
+      sleep_without_windows();
       continue;
     }
+    enter_sdl();
     int sleep = draw_due();
     bool waited = waits;
     waits = sleep >= 0;
@@ -419,6 +429,5 @@ int window_main(void) {
     while (windows && sdl.PollEvent(&e));
   }
   while (windows) close_window(window[0]);
-  sdl_end();
   return status;
 }
