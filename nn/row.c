@@ -170,7 +170,7 @@ static bool wants_record(const Call *c) {
   if (!c->op->backward || !grad_enabled()) return false;
   const Signature *s = op_signature(c->op);
   for (int i = 0; i < c->n; i++)
-    if (c->in[i] && c->in[i]->node && signature_slot(s, i)->kind != ARG_CONSTANT) return true;
+    if (c->in[i] && tensor_requires_grad(c->in[i]) && signature_slot(s, i)->kind != ARG_CONSTANT) return true;
   return false;
 }
 

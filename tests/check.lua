@@ -38,6 +38,12 @@ function check.error(f, text, what)
   return check.that(message:find(text, 1, true) ~= nil, ("%s: got error '%s', want '%s'"):format(what or "error", message, text))
 end
 
+function check.map(list, f)
+  local out = {}
+  for i, value in ipairs(list) do out[i] = f(value) end
+  return out
+end
+
 -- Runs a part of a test; an error in it is one failure, not the end.
 function check.run(name, f)
   local ok, message = xpcall(f, debug.traceback)

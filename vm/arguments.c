@@ -243,15 +243,22 @@ static bool takes_table(ArgKind kind) {
   }
 }
 
-/* Is the last argument a table of options? It is when its first key is a name, unless it stands where any table may. */
+static int argument_named(const Signature *s, const char *name) {
+  for (int i = 0; i < s->count; i++)
+    if (!strcmp(s->arg[i].name, name)) return i;
+  return -1;
+}
+
+/* Is the last argument a table of options? It is when its first key is a name; where any value may stand, when that is the
+ * name of an argument; never where a table must stand. */
 static bool has_options(const Reader *r, int first, int last) {
   lua_State *L = r->L;
   if (last < first || lua_type(L, last) != LUA_TTABLE) return false;
   ArgKind kind = last - first < r->s->count ? r->s->arg[last - first].kind : ARG_NUMBER;
-  if (kind == ARG_TABLE || kind == ARG_ANY) return false;
+  if (kind == ARG_TABLE) return false;
   lua_pushnil(L);
   if (!lua_next(L, last)) return !takes_table(kind);
-  bool named = lua_type(L, -2) == LUA_TSTRING;
+  bool named = lua_type(L, -2) == LUA_TSTRING && (kind != ARG_ANY || argument_named(r->s, lua_tostring(L, -2)) >= 0);
   lua_pop(L, 2);
   return named;
 }
@@ -289,13 +296,10 @@ static int option_place(const Reader *r) { /* of the key at -2 */
     bind_fail(L, "%s: options have names, like {%s = ...}; got %s as one", r->who,
               r->s->count ? r->s->arg[r->s->count - 1].name : "x", value_type(L, -2));
   const char *name = lua_tostring(L, -2);
-  for (int i = 0; i < r->s->count; i++)
-    if (!strcmp(r->s->arg[i].name, name)) {
-      if (r->out->place[i]) bind_fail(L, "%s: %s is given twice, as argument %d and as an option", r->who, name, i + 1);
-      return i;
-    }
-  unknown_option(r, name);
-  return -1;
+  int i = argument_named(r->s, name);
+  if (i < 0) unknown_option(r, name);
+  if (r->out->place[i]) bind_fail(L, "%s: %s is given twice, as argument %d and as an option", r->who, name, i + 1);
+  return i;
 }
 
 /* Values stay on the stack, since arguments are found there. */
