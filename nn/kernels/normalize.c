@@ -1,15 +1,14 @@
-/* Columns are summed in bands of rows and strips of columns, four rows at a time and in double from there on. What a band gives
- * is joined in order, so that sums do not depend on threads. */
+/* Columns are summed in bands of rows and strips of columns, four rows at a time and in double from there on; what a band gives
+ * is joined in order. Rows are summed in lanes. Both orders come from the shape alone. */
 #include "normalize.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "../row.h"
-#include "fold.h"
 #include "kernel.h"
 
-enum { BAND = 256, STRIP = 64, LANES = 8, PIECE = 16384 };
+enum { BAND = 256, STRIP = 64, LANES = 16, CHUNK = 512, PIECE = 16384 };
 
 typedef struct Job {
   Rows m;
@@ -88,6 +87,48 @@ INLINE Patch patch_of(const Job *j, long band, long column) {
   return p;
 }
 
+/* ---- sums along a row ---- */
+
+typedef struct Line {
+  const real *x, *g, *mean, *rstd; /* statistics of this row, or of the columns */
+} Line;
+
+INLINE real value(const Line *l, long i) {
+  return l->x[i];
+}
+
+INLINE real squared_deviation(const Line *l, long i) {
+  return squared(l->x[i] - *l->mean);
+}
+
+INLINE real gradient(const Line *l, long i) {
+  return l->g[i];
+}
+
+INLINE real product_of_row(const Line *l, long i) {
+  return l->g[i] * ((l->x[i] - *l->mean) * *l->rstd);
+}
+
+INLINE real product_of_columns(const Line *l, long i) {
+  return l->g[i] * ((l->x[i] - l->mean[i]) * l->rstd[i]);
+}
+
+/* Lanes add at most CHUNK elements before they are joined in double. */
+INLINE double sum_of(real (*term)(const Line *l, long i), const Line *l, long n) {
+  double sum = 0;
+  for (long from = 0; from < n; from += CHUNK) {
+    real lane[LANES] = {0};
+    long i = from, to = from + CHUNK < n ? from + CHUNK : n;
+    for (; i + LANES <= to; i += LANES)
+      for (long k = 0; k < LANES; k++) lane[k] += term(l, i + k);
+    for (long k = 0; i + k < to; k++) lane[k] += term(l, i + k);
+    for (long half = LANES / 2; half; half /= 2)
+      for (long k = 0; k < half; k++) lane[k] += lane[k + half];
+    sum += (double)lane[0];
+  }
+  return sum;
+}
+
 /* ---- moments ---- */
 
 /* Of each band the mean and the sum of squared deviations from it, while the band is in the cache. */
@@ -161,17 +202,24 @@ void normalize_columns(Rows m, const real *x, const real *mean, const real *scal
   workers_for(m.rows, grain(m), columns_pieces, &(Job){.m = m, .x = &normal, .a = scale, .b = shift, .y = y});
 }
 
+INLINE void normalize_row(const real *x, long n, real mean, real rstd, const real *weight, const real *bias, real *y) {
+  if (weight && bias)
+    for (long i = 0; i < n; i++) y[i] = (x[i] - mean) * rstd * weight[i] + bias[i];
+  else if (weight)
+    for (long i = 0; i < n; i++) y[i] = (x[i] - mean) * rstd * weight[i];
+  else
+    for (long i = 0; i < n; i++) y[i] = (x[i] - mean) * rstd + (bias ? bias[i] : 0);
+}
+
 CPU_VARIANTS static void rows_pieces(void *job, long from, long to) {
   const Job *j = job;
   long n = j->m.n;
   for (long row = from; row < to; row++) {
-    const real *x = j->x->x + row * n, *weight = j->a, *bias = j->b;
-    real *y = j->y + row * n;
-    double about = fold_sum.line(x, n, 0) / (double)n;
-    real mean = (real)about, rstd = (real)(1 / sqrt(fold_deviations.line(x, n, about) / (double)n + j->eps));
-    for (long i = 0; i < n; i++) y[i] = (x[i] - mean) * rstd;
-    for (long i = 0; weight && i < n; i++) y[i] *= weight[i];
-    for (long i = 0; bias && i < n; i++) y[i] += bias[i];
+    const real *x = j->x->x + row * n;
+    real mean = (real)(sum_of(value, &(Line){.x = x}, n) / (double)n);
+    double var = sum_of(squared_deviation, &(Line){.x = x, .mean = &mean}, n) / (double)n;
+    real rstd = (real)(1 / sqrt(var + j->eps));
+    normalize_row(x, n, mean, rstd, j->a, j->b, j->y + row * n);
     j->mean[row] = mean;
     j->rstd[row] = rstd;
   }
@@ -215,36 +263,14 @@ bool column_sums(Rows m, const Normal *x, const real *g, real *sum, real *dot) {
   return true;
 }
 
-/* Sums of g[i] and of g[i] times what xhat is there; step 0: statistics of the row, 1: of columns. */
-INLINE void sum_row(const real *x, const real *g, long n, const real *mean, const real *rstd, long step, double *sum, double *dot) {
-  double a[LANES] = {0}, b[LANES] = {0};
-  long i = 0;
-  for (; i + LANES <= n; i += LANES)
-    for (long k = 0; k < LANES; k++) {
-      a[k] += (double)g[i + k];
-      b[k] += (double)(g[i + k] * ((x[i + k] - mean[(i + k) * step]) * rstd[(i + k) * step]));
-    }
-  for (long k = 0; i + k < n; k++) {
-    a[k] += (double)g[i + k];
-    b[k] += (double)(g[i + k] * ((x[i + k] - mean[(i + k) * step]) * rstd[(i + k) * step]));
-  }
-  for (int half = LANES / 2; half; half /= 2)
-    for (int k = 0; k < half; k++) a[k] += a[k + half], b[k] += b[k + half];
-  *sum = a[0];
-  *dot = b[0];
-}
-
 CPU_VARIANTS static void row_sums_pieces(void *job, long from, long to) {
   const Job *j = job;
+  long n = j->m.n;
   for (long row = from; row < to; row++) {
-    const real *x = j->x->x + row * j->m.n, *g = j->g + row * j->m.n, *mean = j->x->mean, *rstd = j->x->rstd;
-    double sum, dot;
-    if (j->x->of_rows)
-      sum_row(x, g, j->m.n, mean + row, rstd + row, 0, &sum, &dot);
-    else
-      sum_row(x, g, j->m.n, mean, rstd, 1, &sum, &dot);
-    j->mean[row] = (real)sum;
-    j->rstd[row] = (real)dot;
+    Line line = {j->x->x + row * n, j->g + row * n, j->x->mean, j->x->rstd};
+    if (j->x->of_rows) line.mean += row, line.rstd += row;
+    j->mean[row] = (real)sum_of(gradient, &line, n);
+    j->rstd[row] = (real)(j->x->of_rows ? sum_of(product_of_row, &line, n) : sum_of(product_of_columns, &line, n));
   }
 }
 

@@ -1,6 +1,10 @@
 /* Pieces of a pick are rows of y; pieces of a sum are columns, so that what is added to one element is added in order. */
 #include "pick.h"
 
+#include <stdatomic.h>
+
+#include "kernel.h"
+
 enum { PIECE = 16384, STRIP = 32 };
 
 typedef struct Job {
@@ -10,18 +14,46 @@ typedef struct Job {
   long strips;
 } Job;
 
-static void pick_rows(void *job, long from, long to) {
+typedef struct Check {
+  const real *index;
+  double side;
+  atomic_bool wrong;
+} Check;
+
+CPU_VARIANTS static void check_piece(void *job, long from, long to) {
+  Check *j = job;
+  const real *index = j->index;
+  long wrong = 0;
+  for (long i = from; i < to; i++) {
+    bool inside = (double)index[i] >= 1 && (double)index[i] <= j->side;
+    wrong += !inside || (double)(long)(inside ? index[i] : 0) != (double)index[i];
+  }
+  if (wrong) atomic_store(&j->wrong, true);
+}
+
+bool pick_check(const real *index, long n, long side) {
+  Check job = {.index = index, .side = (double)side};
+  workers_for(n, PIECE, check_piece, &job);
+  return !atomic_load(&job.wrong);
+}
+
+/* Where the slice or element that an index names begins, in steps of inner elements. */
+INLINE long place(const Pick *p, real index) {
+  return ((long)index - 1) * p->inner;
+}
+
+CPU_VARIANTS static void pick_rows(void *job, long from, long to) {
   const Job *j = job;
   const Pick *p = j->p;
   for (long row = from; row < to; row++) {
-    long outer = row / p->n, i = row % p->n;
-    const real *x = j->x + outer * p->side * p->inner;
-    const long *at = p->each ? p->at + row * p->inner : p->at + i;
+    const real *x = j->x + row / p->n * p->side * p->inner, *index = p->index + row * p->inner;
     real *out = j->out + row * p->inner;
-    if (p->each)
-      for (long k = 0; k < p->inner; k++) out[k] = x[at[k] * p->inner + k];
-    else
-      for (long k = 0; k < p->inner; k++) out[k] = x[*at * p->inner + k];
+    if (p->each) {
+      for (long k = 0; k < p->inner; k++) out[k] = x[place(p, index[k]) + k];
+    } else {
+      x += place(p, p->index[row % p->n]);
+      for (long k = 0; k < p->inner; k++) out[k] = x[k];
+    }
   }
 }
 
@@ -30,23 +62,23 @@ void pick(const Pick *p, const real *x, real *y) {
   if (p->n) workers_for(p->outer * p->n, PIECE / (p->inner + 1) + 1, pick_rows, &job);
 }
 
-static void add_strip(const Job *j, long outer, long first, long width) {
+INLINE void add_strip(const Job *j, long outer, long first, long width) {
   const Pick *p = j->p;
   const real *x = j->x + outer * p->side * p->inner + first, *y = j->y + outer * p->n * p->inner + first;
+  const real *index = p->index + outer * p->n * p->inner + first;
   real *out = j->out + outer * p->side * p->inner + first;
   for (long i = 0; i < p->side; i++)
     for (long k = 0; k < width; k++) out[i * p->inner + k] = x[i * p->inner + k];
-  for (long i = 0; i < p->n; i++, y += p->inner) {
-    const long *at = p->each ? p->at + (outer * p->n + i) * p->inner + first : p->at + i;
-    real *to = out + *at * p->inner;
+  for (long i = 0; i < p->n; i++, y += p->inner, index += p->inner) {
+    real *to = out + (p->each ? 0 : place(p, p->index[i]));
     if (p->each)
-      for (long k = 0; k < width; k++) out[at[k] * p->inner + k] += y[k];
+      for (long k = 0; k < width; k++) to[place(p, index[k]) + k] += y[k];
     else
       for (long k = 0; k < width; k++) to[k] += y[k];
   }
 }
 
-static void add_strips(void *job, long from, long to) {
+CPU_VARIANTS static void add_strips(void *job, long from, long to) {
   const Job *j = job;
   for (long piece = from; piece < to; piece++) {
     long first = piece % j->strips * STRIP, rest = j->p->inner - first;

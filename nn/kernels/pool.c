@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "kernel.h"
+
 enum { PIECE = 16384 };
 
 typedef struct Job {
@@ -35,13 +37,13 @@ static void over_rows(void (*body)(void *, long, long), Job *job, long rows, lon
 
 /* ---- the largest ---- */
 
-static void take_larger(real *best, real *places, const real *x, real place, long channels) {
+INLINE void take_larger(real *best, real *places, const real *x, real place, long channels) {
   if (places)
     for (long c = 0; c < channels; c++) places[c] = x[c] > best[c] || x[c] != x[c] ? place : places[c]; /* NaN wins */
   for (long c = 0; c < channels; c++) best[c] = x[c] > best[c] || x[c] != x[c] ? x[c] : best[c];
 }
 
-static void largest_of(const Pool *p, const real *image, Span rows, Span columns, real *best, real *places) {
+INLINE void largest_of(const Pool *p, const real *image, Span rows, Span columns, real *best, real *places) {
   const long n = p->channels;
   memcpy(best, image + (rows.from * p->image[1] + columns.from) * n, (size_t)n * sizeof *best);
   for (long c = 0; places && c < n; c++) places[c] = (real)(rows.from * p->image[1] + columns.from + 1);
@@ -52,7 +54,7 @@ static void largest_of(const Pool *p, const real *image, Span rows, Span columns
     }
 }
 
-static void largest_rows(void *job, long from, long to) {
+CPU_VARIANTS static void largest_rows(void *job, long from, long to) {
   const Job *j = job;
   const Pool *p = j->p;
   for (long row = from; row < to; row++) {
@@ -71,7 +73,7 @@ void pool_largest(const Pool *p, const real *x, real *y, real *places) {
 
 /* ---- the mean ---- */
 
-static void mean_of(const Pool *p, const real *image, Span rows, Span columns, real share, real *sum) {
+INLINE void mean_of(const Pool *p, const real *image, Span rows, Span columns, real share, real *sum) {
   memset(sum, 0, (size_t)p->channels * sizeof *sum);
   for (long y = rows.from; y < rows.to; y++)
     for (long x = columns.from; x < columns.to; x++) {
@@ -81,7 +83,7 @@ static void mean_of(const Pool *p, const real *image, Span rows, Span columns, r
   for (long c = 0; c < p->channels; c++) sum[c] *= share;
 }
 
-static void mean_rows(void *job, long from, long to) {
+CPU_VARIANTS static void mean_rows(void *job, long from, long to) {
   const Job *j = job;
   const Pool *p = j->p;
   for (long row = from; row < to; row++) {
@@ -101,7 +103,7 @@ void pool_mean(const Pool *p, const real *x, real *y) {
 }
 
 /* Adds a row of the map's gradient to the row of the image under it. */
-static void give_back(const Pool *p, const real *grad, real share, real *image) {
+INLINE void give_back(const Pool *p, const real *grad, real share, real *image) {
   for (long i = 0; i < p->map[1]; i++, grad += p->channels) {
     Span columns = covered(p, 1, i);
     for (long x = columns.from; x < columns.to; x++)
@@ -109,7 +111,7 @@ static void give_back(const Pool *p, const real *grad, real share, real *image) 
   }
 }
 
-static void mean_back_rows(void *job, long from, long to) {
+CPU_VARIANTS static void mean_back_rows(void *job, long from, long to) {
   const Job *j = job;
   const Pool *p = j->p;
   long image_row = p->image[1] * p->channels, map_row = p->map[1] * p->channels;

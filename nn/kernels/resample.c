@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "kernel.h"
+
 enum { PIECE = 16384 };
 
 typedef struct Job {
@@ -12,7 +14,7 @@ typedef struct Job {
 } Job;
 
 /* One row of the result from the rows `low` and `high` of the original. */
-static void mix_row(const Resample *r, const real *low, const real *high, real part, real *out) {
+INLINE void mix_row(const Resample *r, const real *low, const real *high, real part, real *out) {
   long n = r->channels;
   for (long i = 0; i < r->to[1]; i++, out += n) {
     Mix m = r->mix[1][i];
@@ -22,7 +24,7 @@ static void mix_row(const Resample *r, const real *low, const real *high, real p
   }
 }
 
-static void copy_row(const Resample *r, const real *row, real *out) {
+INLINE void copy_row(const Resample *r, const real *row, real *out) {
   long n = r->channels;
   for (long i = 0; i < r->to[1]; i++)
     for (long k = 0; k < n; k++) out[i * n + k] = row[r->mix[1][i].low * n + k];
@@ -34,7 +36,7 @@ static bool mixes(const Mix *m, long n) {
   return false;
 }
 
-static void rows_to(void *job, long from, long to) {
+CPU_VARIANTS static void rows_to(void *job, long from, long to) {
   const Job *j = job;
   const Resample *r = j->r;
   long width = r->from[1] * r->channels;
@@ -55,7 +57,7 @@ void resample(const Resample *r, const real *x, real *y) {
 }
 
 /* Adds a row of the gradient, weighted, to the row that it was mixed from. */
-static void give_back(const Resample *r, const real *grad, real weight, real *out) {
+INLINE void give_back(const Resample *r, const real *grad, real weight, real *out) {
   long n = r->channels;
   for (long i = 0; i < r->to[1]; i++, grad += n) {
     Mix m = r->mix[1][i];
@@ -66,7 +68,7 @@ static void give_back(const Resample *r, const real *grad, real weight, real *ou
   }
 }
 
-static void rows_from(void *job, long from, long to) {
+CPU_VARIANTS static void rows_from(void *job, long from, long to) {
   const Job *j = job;
   const Resample *r = j->r;
   long width = r->to[1] * r->channels, size = r->from[1] * r->channels;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "kernel.h"
+
 enum { PIECE = 16384, TILE = 16, SHORT = 16 };
 
 typedef struct Matrix {
@@ -32,7 +34,7 @@ void box_add(Box *box, long side, long to, long from) {
 
 /* ---- one piece: a matrix ---- */
 
-static void copy_row(real *out, const real *in, long n, long to, long from) {
+INLINE void copy_row(real *out, const real *in, long n, long to, long from) {
   if (to == 1 && from == 1 && n >= SHORT)
     memcpy(out, in, (size_t)n * sizeof *out);
   else if (to == 1 && from == 1)
@@ -45,12 +47,12 @@ static void copy_row(real *out, const real *in, long n, long to, long from) {
     for (long i = 0; i < n; i++) out[i * to] = in[i * from];
 }
 
-static void copy_rows(real *out, const real *in, Matrix m) {
+INLINE void copy_rows(real *out, const real *in, Matrix m) {
   for (long row = 0; row < m.rows; row++) copy_row(out + row * m.row_to, in + row * m.row_from, m.columns, m.to, m.from);
 }
 
 /* By tiles, so that both sides are read and written in whole cache lines. */
-static void transpose(real *out, const real *in, Matrix m) {
+INLINE void transpose(real *out, const real *in, Matrix m) {
   for (long row = 0; row < m.rows; row += TILE)
     for (long column = 0; column < m.columns; column += TILE) {
       long rows = m.rows - row < TILE ? m.rows - row : TILE, columns = m.columns - column < TILE ? m.columns - column : TILE;
@@ -61,7 +63,7 @@ static void transpose(real *out, const real *in, Matrix m) {
     }
 }
 
-static void copy_pieces(void *job, long from, long to) {
+CPU_VARIANTS static void copy_pieces(void *job, long from, long to) {
   const Plan *p = job;
   const Box *box = p->box;
   for (long piece = from; piece < to; piece++) {

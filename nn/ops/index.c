@@ -13,36 +13,28 @@ static int see_around(Call *c, const Tensor *x, Pick *p) {
   return dim;
 }
 
-/* Makes positions of indices. NULL, and an error in the op's name, when one is none. */
-static Storage *read_indices(Call *c, const Tensor *indices, Pick *p) {
-  long n = tensor_numel(indices);
-  Storage *memory = storage_new((size_t)n * sizeof *p->at);
-  long *at = memory ? memory->data : NULL;
-  p->at = at;
-  for (long i = 0; at && i < n; i++)
-    if ((at[i] = index_at(indices, i, p->side)) < 0) {
-      char why[256];
-      snprintf(why, sizeof why, "%s", nn_error());
-      nn_clear_error();
-      call_fail(c, "%s", why);
-      storage_drop(memory);
-      return NULL;
-    }
-  return memory;
+/* An error in the op's name tells which index is none. */
+static bool set_indices(Call *c, const Tensor *indices, Pick *p) {
+  long n = tensor_numel(indices), i = 0;
+  char why[256];
+  p->index = indices->data;
+  if (pick_check(indices->data, n, p->side)) return true;
+  while (i < n && index_at(indices, i, p->side) >= 0) i++;
+  snprintf(why, sizeof why, "%s", nn_error());
+  nn_clear_error();
+  return call_fail(c, "%s", why);
 }
 
 static bool run_pick(Call *c, const Tensor *x, const Tensor *indices, Pick *p) {
-  Storage *memory = read_indices(c, indices, p);
-  if (memory) pick(p, x->data, c->out->data);
-  storage_drop(memory);
-  return memory != NULL;
+  if (!set_indices(c, indices, p)) return false;
+  pick(p, x->data, c->out->data);
+  return true;
 }
 
 static bool run_pick_add(Call *c, Pick *p) {
-  Storage *memory = read_indices(c, c->in[1], p);
-  if (memory) pick_add(p, c->in[0]->data, c->in[2]->data, c->out->data);
-  storage_drop(memory);
-  return memory != NULL;
+  if (!set_indices(c, c->in[1], p)) return false;
+  pick_add(p, c->in[0]->data, c->in[2]->data, c->out->data);
+  return true;
 }
 
 static Tensor *call_along(const Op *op, long dim, int n, Tensor *const *in) {
