@@ -83,7 +83,8 @@ $(BUILD)/nn/%.o: nn/%.c
 $(BUILD)/nn/kernels/%.o: OPT += $(KERNELFLAGS)
 
 # the tiles of products: one source for several instruction sets, chosen at run time; sums are fused multiply-adds in each
-$(BUILD)/nn/kernels/tile_%.o: NN_CFLAGS += -O3 -ffp-contract=fast -fno-unroll-loops
+# (sanitizers would take minutes over these; valgrind looks at their memory)
+$(BUILD)/nn/kernels/tile_%.o: NN_CFLAGS += -O3 -ffp-contract=fast -fno-unroll-loops -fno-sanitize=all
 ifeq ($(shell uname -m),x86_64)
 $(BUILD)/nn/kernels/tile_avx512.o: NN_CFLAGS += -mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma -mprefer-vector-width=512
 $(BUILD)/nn/kernels/tile_avx2.o: NN_CFLAGS += -mavx2 -mfma
