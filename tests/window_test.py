@@ -191,14 +191,13 @@ def press(window, *keys):
 
 
 def settled(window):
-    """The window's picture once it has stopped changing."""
-    before = shot(window)
-    for _ in range(200):
-        time.sleep(0.15)
+    """The window's picture once it has stopped changing for longer than the window may wait before it draws."""
+    before, since = shot(window), time.monotonic()
+    while time.monotonic() - since < 0.7:
+        time.sleep(0.1)
         now = shot(window)
-        if now.same(before):
-            return now
-        before = now
+        if not now.same(before):
+            before, since = now, time.monotonic()
     return before
 
 

@@ -17,10 +17,12 @@ typedef struct Window {
   unsigned seen;        /* version of the view's scene in the copy */
   bool help, stale;     /* stale: all is to be drawn again, at once */
   double next;          /* when changes of the data may be drawn, by view_clock() */
+  double eager_until;   /* after a key, what it changes is drawn without delay */
   double message_until; /* when the message in the status line goes; 0: there is none */
 } Window;
 
-static const double frame_time = 1.0 / 60, draw_share = 0.04; /* seconds; part of a processor that drawing may take */
+/* Seconds between frames, at least and at most, and after a key; the part of a processor that drawing may take. */
+static const double frame_time = 1.0 / 60, longest_wait = 0.5, eager_time = 1, draw_share = 0.04;
 enum { MIN_WIDTH = 360, MIN_HEIGHT = 260 };
 
 static Window *window[VIEWS];
@@ -284,6 +286,8 @@ static void press(Window *w, const SDL_KeyboardEvent *e) {
     const Key *k = &keys[i];
     if (e->keysym.sym != k->code && (!k->also || e->keysym.sym != k->also)) continue;
     if (e->repeat && !k->repeats) return;
+    w->next = 0;
+    w->eager_until = view_clock() + eager_time;
     if (k->here)
       k->here(w);
     else
@@ -340,7 +344,8 @@ static void draw(Window *w) {
   w->stale = false;
   show(w, part);
   double now = view_clock();
-  w->next = began + fmax(frame_time, (now - began) / draw_share);
+  double wait = began < w->eager_until ? 0 : fmin((now - began) / draw_share, longest_wait);
+  w->next = began + fmax(frame_time, wait);
   double until = ((const Status *)w->scene.status.data)->message_until;
   w->message_until = until > began ? until : 0;
 }
