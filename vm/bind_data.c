@@ -271,7 +271,7 @@ const Function functions_data[] = {
     {"data.list", "folder:text", "The names in a folder, sorted; folders end with a slash.", "#data.list(\".\")", data_list_call},
     {"data.images", "files:table, size:integer=64, labels:table?",
      "A data set from picture files, PNG or JPEG: the middle square of each, made size x size, in colour.",
-     "data.images({\"a.png\", \"b.jpg\"}, {size = 32})", data_images_call},
+     "data.images({\"cat.png\", \"dog.png\"}, {size = 32})", data_images_call},
     {"dataset:size", "", "The number of samples.", "data.glyphs(100):size()", dataset_size},
     {"dataset:classes", "", "The names of the classes.", "data.glyphs(100):classes()", dataset_classes},
     {"dataset:label", "name:text, classes:table?", "Gives the set a name, and its classes theirs.",
@@ -300,7 +300,7 @@ static int image_save_call(lua_State *L) {
 }
 
 const Function functions_image[] = {{"image.load", "path:text", "A PNG or JPEG file as a tensor (H,W,C) of numbers from 0 to 1.",
-                                     "image.load(\"cat.jpg\")", image_load_call},
+                                     "image.load(\"cat.png\")", image_load_call},
                                     {"image.save", "path:text, image:any",
                                      "Writes a tensor (H,W), (H,W,1) or (H,W,3) of numbers from 0 to 1 as a PNG file.",
                                      "image.save(\"noise.png\", tensor.rand(32, 32, 3))", image_save_call},

@@ -165,7 +165,7 @@ void bind_networks(lua_State *L) {
     const Loss *row = losses_at(i);
     bind_row(L, "nn.", row->name, row->args, row->help, row->example, row, loss_new);
   }
-  for (int i = 0; i < INITS; i++) bind_row(L, "nn.init.", inits[i].name, inits[i].args, inits[i].help, "", &inits[i], init_call);
+  for (int i = 0; i < INITS; i++) bind_row(L, "nn.init.", inits[i].name, inits[i].args, inits[i].help, inits[i].example, &inits[i], init_call);
   bind_fields(L, KIND_LOSS, "reduction", loss_field, NULL);
   value_metatable(L, KIND_LOSS);
   lua_pushcfunction(L, loss_call_lua);

@@ -156,7 +156,7 @@ static const Function functions_optim[] = {
     {"optimizer:step", "", "Changes the parameters by their gradients.", "opt:step()", optim_step_call},
     {"optimizer:zero_grad", "", "Forgets the gradients of its parameters.", "opt:zero_grad()", optim_zero_grad_call},
     {"optimizer:add_group", "params:tensors, options:table?", "Further parameters with settings of their own.",
-     "opt:add_group(net:parameters(), {lr = 1e-4})", optim_add_group_call},
+     "opt:add_group(nn.Linear(2, 3):parameters(), {lr = 1e-4})", optim_add_group_call},
     {"optimizer:set_group", "group:integer, name:text, value:number",
      "Changes a setting of one group; opt.lr = ... changes it in all.", "opt:set_group(2, \"lr\", 1e-4)", optim_set_group_call},
     {"schedule:step", "", "The next learning rate; a trainer does this itself for schedules added to it.", "schedule:step()",

@@ -272,10 +272,10 @@ const Function functions_tensor[] = {
     {"tensor:backward", "gradient?, retain_graph:boolean=false, create_graph:boolean=false",
      "Adds the derivatives by all tensors that require a gradient into their .grad; of one element, or with a gradient to begin "
      "with.",
-     "w = tensor.ones(2):requires_grad(); w:square():sum():backward(); w.grad", tensor_backward_call},
+     "w = tensor.ones(2):requires_grad(); w:square():sum():backward(); print(w.grad)", tensor_backward_call},
     {"tensor.grad", "out:any, inputs:table, gradient:any=nil, retain_graph:boolean=false, create_graph:boolean=false",
      "The derivatives of out by the inputs, as a table; .grad stays as it is. create_graph: they can be derived again.",
-     "x = tensor.ones(2):requires_grad(); tensor.grad(x:pow(3):sum(), {x}, {create_graph = true})[1]", tensor_grad_call},
+     "x = tensor.ones(2):requires_grad()\nprint(tensor.grad(x:pow(3):sum(), {x}, {create_graph = true})[1])", tensor_grad_call},
     {"tensor:detach", "", "The same memory outside the graph.", "tensor.ones(2):requires_grad():detach()", tensor_detach_call},
     {"tensor:copy", "", "The same numbers in memory of their own, outside the graph.", "tensor.ones(2):copy()", tensor_clone},
     {"tensor.no_grad", "f:function", "Calls f, with further arguments, without recording a graph; returns what f does.",
