@@ -39,6 +39,7 @@ bool init_uniform(Tensor *t, double low, double high) {
 }
 
 bool init_normal(Tensor *t, double mean, double std) {
+  if (std < 0) return nn_fail("init.normal: std must be at least 0, got %g", std), false;
   if (!begin(t, "init.normal")) return false;
   long n = tensor_numel(t);
   random_normal(t->data, n);

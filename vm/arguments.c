@@ -229,18 +229,9 @@ static void read_value(Reader *r, int i, int at) {
 
 /* ---- positions ---- */
 
-static bool takes_table(ArgKind kind) {
-  switch (kind) {
-    case ARG_TENSORS:
-    case ARG_DIMS:
-    case ARG_SIZE:
-    case ARG_PAIR:
-    case ARG_NUMBERS:
-    case ARG_MODULES:
-    case ARG_TABLE:
-    case ARG_ANY: return true;
-    default: return false;
-  }
+/* May an empty table stand for it? */
+static bool may_be_empty(ArgKind kind) {
+  return kind == ARG_TENSORS || kind == ARG_DIMS || kind == ARG_SIZE || kind == ARG_MODULES || kind == ARG_ANY;
 }
 
 static int argument_named(const Signature *s, const char *name) {
@@ -257,7 +248,7 @@ static bool has_options(const Reader *r, int first, int last) {
   ArgKind kind = last - first < r->s->count ? r->s->arg[last - first].kind : ARG_NUMBER;
   if (kind == ARG_TABLE) return false;
   lua_pushnil(L);
-  if (!lua_next(L, last)) return !takes_table(kind);
+  if (!lua_next(L, last)) return !may_be_empty(kind);
   bool named = lua_type(L, -2) == LUA_TSTRING && (kind != ARG_ANY || argument_named(r->s, lua_tostring(L, -2)) >= 0);
   lua_pop(L, 2);
   return named;

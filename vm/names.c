@@ -33,15 +33,27 @@ static int distance(const char *a, const char *b) {
   return row[strlen(a) % 3][n];
 }
 
+static int common(const char *a, const char *b) {
+  int n = 0;
+  while (a[n] && a[n] == b[n]) n++;
+  return n;
+}
+
+/* Of two equally near names the one that begins alike for longer, then the first in order. */
+static bool is_nearer(const char *word, const char *name, const char *nearest) {
+  int more = common(word, name) - common(word, nearest);
+  return more > 0 || (more == 0 && strcmp(name, nearest) < 0);
+}
+
 const char *nearest_name(const char *word, const char *const *names, int n) {
   size_t length = strlen(word);
   if (length > LONGEST) return NULL;
-  int limit = length < 3 ? 2 : length < 6 ? 4 : 6, best = limit + 1;
+  int best = (length < 3 ? 2 : length < 6 ? 4 : 6) + 1;
   const char *nearest = NULL;
   for (int i = 0; i < n; i++) {
     if (strlen(names[i]) > LONGEST || !strcmp(names[i], word)) continue;
     int d = distance(word, names[i]);
-    if (d > (int)strlen(names[i]) || d > best || (d == best && nearest && strcmp(names[i], nearest) > 0)) continue;
+    if (d > (int)strlen(names[i]) || d > best - !nearest || (nearest && d == best && !is_nearer(word, names[i], nearest))) continue;
     best = d;
     nearest = names[i];
   }

@@ -34,16 +34,26 @@ static void print_loss(FILE *out, const LossValue *l) {
   fprintf(out, "}");
 }
 
+/* The settings of the first group, in the form of the row's arguments. */
+static void print_hyper(FILE *out, const Optimizer *o) {
+  Signature s;
+  const double *hyper = o->group[0].hyper;
+  if (!signature_parse(o->row->args, &s)) s.count = 0;
+  for (int i = 1; i < s.count; i++) {
+    Param p = {.number = *hyper, .count = s.arg[i].kind == ARG_NUMBERS ? s.arg[i].fallback.count : 0};
+    memcpy(p.value, hyper, (size_t)p.count * sizeof *hyper);
+    hyper += p.count ? p.count : 1;
+    fprintf(out, "%s%s=", i > 1 ? ", " : "{", s.arg[i].name);
+    print_param(out, &s.arg[i], &p);
+  }
+}
+
 static void print_optim(FILE *out, const Optimizer *o) {
   long tensors = 0, numbers = 0;
   for (int g = 0; g < o->groups; g++)
     for (int i = 0; i < o->group[g].n; i++, tensors++) numbers += tensor_numel(o->group[g].param[i]);
   fprintf(out, "optim.%s", o->row->name);
-  const char *name;
-  for (int i = 0; (name = optim_hyper_name(o->row, i)); i++) {
-    fprintf(out, "%s%s=", i ? ", " : "{", name);
-    print_number(out, o->group[0].hyper[i]);
-  }
+  print_hyper(out, o);
   fprintf(out, "} of %ld parameters, %ld numbers", tensors, numbers);
   if (o->groups > 1) fprintf(out, ", in %d groups (the first is shown)", o->groups);
 }
