@@ -25,7 +25,8 @@ typedef struct Loop {
 static Loop loop;
 static atomic_long next_piece;
 static atomic_uint round_number; /* of the loop being run; a change of it starts the workers */
-static atomic_int busy;          /* workers that have not finished the round */
+static atomic_bool open;         /* may a worker still join the round? */
+static atomic_int inside_round;  /* workers that joined and have not left */
 static atomic_int asleep;
 static atomic_bool ending;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -75,14 +76,15 @@ static void *worker(void *number) {
     wait_for_round(seen);
     seen = atomic_load(&round_number);
     if (atomic_load(&ending)) return NULL;
-    run_pieces();
-    atomic_fetch_sub_explicit(&busy, 1, memory_order_release);
+    atomic_fetch_add(&inside_round, 1); /* before looking whether it is open: the caller closes, then looks here */
+    if (atomic_load(&open)) run_pieces();
+    atomic_fetch_sub_explicit(&inside_round, 1, memory_order_release);
   }
 }
 
 static void start_round(void) {
-  atomic_store(&busy, threads - 1);
   atomic_store(&next_piece, 0);
+  atomic_store(&open, true);
   atomic_fetch_add(&round_number, 1);
   if (!atomic_load(&asleep)) return;
   pthread_mutex_lock(&lock);
@@ -94,6 +96,7 @@ static void stop_all(void) {
   if (threads < 2) return;
   atomic_store(&ending, true);
   start_round();
+  atomic_store(&open, false);
   for (int i = 1; i < threads; i++) pthread_join(thread[i], NULL);
   atomic_store(&ending, false);
 }
@@ -128,7 +131,8 @@ void workers_for(long n, long grain, void (*body)(void *, long, long), void *job
   loop = (Loop){body, job, n, grain};
   start_round();
   run_pieces();
-  for (long spins = 0; atomic_load_explicit(&busy, memory_order_acquire); spins++) {
+  atomic_store(&open, false); /* who comes now finds nothing to do and is not waited for: the core may be another's */
+  for (long spins = 0; atomic_load(&inside_round); spins++) {
     relax();
     if (spins > SPIN) sched_yield();
   }
