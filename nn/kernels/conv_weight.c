@@ -2,7 +2,6 @@
  * of outer products over the pixels whose tap lies inside the image. */
 #include <string.h>
 
-#include "../row.h"
 #include "conv.h"
 #include "margins.h"
 #include "tile.h"
@@ -69,8 +68,7 @@ static const real *pixel(const Side *s, long n, long y, long x) {
 }
 
 /* The pixels of a block that take part in a tap, as `image` and `map` side (of which one may be the tail). */
-static void walk(const Sum *s, long block, long tap, const Side *image, const Side *map, bool swapped, Walk *w, const real **a,
-                 const real **b) {
+static void walk(const Sum *s, long block, long tap, const Side *image, const Side *map, Walk *w, const real **a, const real **b) {
   const Conv *v = s->v;
   long bands = (v->map[0] + s->height - 1) / s->height, n = block / bands * s->samples, y = block % bands * s->height;
   long dy = tap / s->taps[1] * v->dilation[0] - v->padding[0], dx = s->first + tap % s->taps[1] * v->dilation[1];
@@ -82,10 +80,10 @@ static void walk(const Sum *s, long block, long tap, const Side *image, const Si
   if (bottom < top) bottom = top;
   w->count[0] = v->n - n < s->samples ? v->n - n : s->samples;
   w->count[1] = bottom - top, w->count[2] = right - left;
-  steps(image, swapped ? w->b_step : w->a_step);
-  steps(map, swapped ? w->a_step : w->b_step);
-  *(swapped ? b : a) = pixel(image, n, top * v->stride[0] + dy, left * v->stride[1] + dx);
-  *(swapped ? a : b) = pixel(map, n, top, left);
+  steps(image, s->swapped ? w->b_step : w->a_step);
+  steps(map, s->swapped ? w->a_step : w->b_step);
+  *(s->swapped ? b : a) = pixel(image, n, top * v->stride[0] + dy, left * v->stride[1] + dx);
+  *(s->swapped ? a : b) = pixel(map, n, top, left);
   collapse(w);
 }
 
@@ -108,7 +106,7 @@ static void sum_tile(const Sum *s, long block, long tap, long tile, long panel, 
   Finish f = {.columns = (int)(last ? s->columns - whole : columns), .add = add && !s->swapped, .out = out};
   Walk w;
   const real *a, *b;
-  walk(s, block, tap, image, map, s->swapped, &w, &a, &b);
+  walk(s, block, tap, image, map, &w, &a, &b);
   s->tile->outer(height, a + row, b + (last ? 0 : column), &w, &f);
   f.add = add;
   if (s->swapped) transpose(&f, height, k, to);

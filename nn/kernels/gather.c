@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "../row.h"
 #include "margins.h"
 #include "product.h"
 

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "../row.h"
-
 enum {
   POINTERS = 4096, /* to runs, in a block */
   TILES = 8,       /* most of a block */

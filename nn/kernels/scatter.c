@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "../row.h"
 #include "product.h"
 
 enum { ROWS = 56 }; /* of a product, at least: so many samples are taken together */
