@@ -317,6 +317,7 @@ Tensor *tensor_scatter_add(Tensor *x, long dim, Tensor *indices, Tensor *source)
 Tensor *tensor_matmul(Tensor *a,
                       Tensor *b); /* (m,k)(k,n), batched over leading dimensions with broadcasting; vectors as in NumPy */
 Tensor *tensor_linear(Tensor *x, Tensor *weight, Tensor *bias); /* x (...,in) weight (out,in) bias (out) or NULL */
+Tensor *tensor_linear_weight(Tensor *x, Tensor *grad);          /* linear's derivative by weight: gradT x */
 /* Convolutions. x (N,H,W,Cin), weight (KH,KW,Cin,Cout), bias (Cout) or NULL; pairs are {height, width}. */
 typedef struct ConvShape {
   long stride[2], padding[2], dilation[2];

@@ -2,6 +2,7 @@
  * takes its place and the result is turned; and when the first has few rows it is not worth packing anything. */
 #include "multiply.h"
 
+#include "conv.h"
 #include "product.h"
 
 enum {
@@ -76,4 +77,11 @@ bool multiply_run(const Multiply *m) {
     for (long i = 0; i < m->batch; i++) run_matrix(&p, p.panels, i);
   if (packed) panels_drop(&p.panels);
   return true;
+}
+
+/* A sum of outer products over the rows: the weight's gradient of a convolution that takes pixel by pixel. */
+bool multiply_turned(long rows, long m, long n, const real *a, const real *b, real *c) {
+  Conv v = {
+      .n = rows > 0, .c = m, .k = n, .image = {rows, 1}, .map = {rows, 1}, .kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}};
+  return conv_weight(&v, a, b, c);
 }

@@ -14,4 +14,7 @@ typedef struct Multiply {
 
 bool multiply_run(const Multiply *m);
 
+/* c (m,n) = aT b, of a (rows,m) and b (rows,n) */
+bool multiply_turned(long rows, long m, long n, const real *a, const real *b, real *c);
+
 #endif

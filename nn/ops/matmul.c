@@ -30,12 +30,16 @@ static void blas_blocks(void *job, long from, long to) {
   }
 }
 
+static bool wants_blas(void) {
+  static int wish = -1;
+  if (wish < 0) wish = getenv("GANDER_BLAS") && !strcmp(getenv("GANDER_BLAS"), "1");
+  return wish;
+}
+
 static bool multiply(const Multiply *m) {
   if (!m->batch || !m->m || !m->n) return true;
   if (!m->k) return memset(m->c, 0, (size_t)(m->batch * m->m * m->n) * sizeof(real)), true;
-  static int blas = -1;
-  if (blas < 0) blas = getenv("GANDER_BLAS") && !strcmp(getenv("GANDER_BLAS"), "1");
-  if (!blas) return multiply_run(m);
+  if (!wants_blas()) return multiply_run(m);
   long blocks = (m->m + ROWS - 1) / ROWS;
   workers_for(m->batch * blocks, 1, blas_blocks, &(Blas){m, blocks});
   return true;
@@ -124,12 +128,12 @@ static void matmul_backward(Call *c, Tensor *g, Tensor **d) {
     g = tensor_reshape(g, leading + 2, shape);
   }
   if (c->want[0]) {
-    Tensor *da = tensor_matmul(g, tensor_transpose(b, -1, -2));
+    Tensor *da = b && b->ndim == 2 ? tensor_linear(g, b, NULL) : tensor_matmul(g, tensor_transpose(b, -1, -2));
     da = da ? tensor_sum_to(da, a->ndim, a->shape) : NULL;
     d[0] = da ? tensor_reshape(da, c->in[0]->ndim, c->in[0]->shape) : NULL;
   }
   if (c->want[1]) {
-    Tensor *db = tensor_matmul(tensor_transpose(a, -1, -2), g);
+    Tensor *db = b && b->ndim == 2 ? tensor_linear_weight(g, a) : tensor_matmul(tensor_transpose(a, -1, -2), g);
     db = db ? tensor_sum_to(db, b->ndim, b->shape) : NULL;
     d[1] = db ? tensor_reshape(db, c->in[1]->ndim, c->in[1]->shape) : NULL;
   }
@@ -198,10 +202,7 @@ static bool linear_forward(Call *c) {
 static void linear_backward(Call *c, Tensor *g, Tensor **d) {
   Tensor *x = c->in[0], *w = c->in[1];
   if (c->want[0]) d[0] = tensor_matmul(g, w);
-  if (c->want[1]) {
-    Tensor *rows = tensor_reshape(g, 2, (long[]){-1, w->shape[0]}), *xs = tensor_reshape(x, 2, (long[]){-1, w->shape[1]});
-    d[1] = tensor_matmul(tensor_transpose(rows, 0, 1), xs);
-  }
+  if (c->want[1]) d[1] = tensor_linear_weight(x, g);
   if (c->n > 2 && c->want[2]) d[2] = tensor_sum_to(g, 1, &w->shape[0]);
 }
 
@@ -219,4 +220,58 @@ Tensor *tensor_linear(Tensor *x, Tensor *weight, Tensor *bias) {
   return op_call(&linear, 3, (Tensor *[]){x, weight, bias}, NULL);
 }
 
-const Op *const ops_matmul[] = {&matmul, &linear, NULL};
+/* ---- linear_weight: the gradient of linear by weight, gradT x ---- */
+
+static bool linear_weight_shape(Call *c) {
+  Tensor *x = c->in[0], *g = c->in[1];
+  bool fits = x->ndim && x->ndim == g->ndim;
+  for (int i = 0; fits && i < x->ndim - 1; i++) fits = x->shape[i] == g->shape[i];
+  if (!fits)
+    return call_fail(c, "x and grad must have the same shape but for the last dimension, got %s and %s", tensor_shape_text(x),
+                     tensor_shape_text(g));
+  return call_shape(c, 2, (long[]){g->shape[g->ndim - 1], x->shape[x->ndim - 1]});
+}
+
+typedef struct Turned {
+  long rows, m, n;
+  const real *a, *b;
+  real *c;
+} Turned;
+
+static void blas_turned(void *job, long from, long to) {
+  const Turned *t = job;
+  gemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)(to - from), (int)t->n, (int)t->rows, 1, t->a + from, (int)t->m, t->b,
+       (int)t->n, 0, t->c + from * t->n, (int)t->n);
+}
+
+static bool linear_weight_forward(Call *c) {
+  Tensor *x = c->in[0], *g = c->in[1];
+  long rows = 1;
+  for (int i = 0; i < x->ndim - 1; i++) rows *= x->shape[i];
+  Turned t = {rows, c->shape[0], c->shape[1], g->data, x->data, c->out->data};
+  if (!rows || !t.n || !wants_blas()) return multiply_turned(t.rows, t.m, t.n, t.a, t.b, t.c);
+  workers_for(t.m, ROWS, blas_turned, &t);
+  return true;
+}
+
+static void linear_weight_backward(Call *c, Tensor *u, Tensor **d) {
+  if (c->want[0]) d[0] = tensor_matmul(c->in[1], u);
+  if (c->want[1]) d[1] = tensor_linear(c->in[0], u, NULL);
+}
+
+static const Op linear_weight = {
+    "linear_weight",
+    "x, grad",
+    "Gradient of linear by its weight (out,in); grad (...,out) is the gradient of its result for x (...,in).",
+    "tensor.randn(5,3):linear_weight(tensor.randn(5,4))\n"
+    "tensor.randn(2,2,3):linear_weight(tensor.randn(2,2,1))",
+    linear_weight_shape,
+    linear_weight_forward,
+    linear_weight_backward,
+    "x grad"};
+
+Tensor *tensor_linear_weight(Tensor *x, Tensor *grad) {
+  return op_call(&linear_weight, 2, (Tensor *[]){x, grad}, NULL);
+}
+
+const Op *const ops_matmul[] = {&matmul, &linear, &linear_weight, NULL};

@@ -28,10 +28,11 @@ static void check(const char *what, double error, long m, long k, long n) {
 static void one(long m, long k, long n) {
   size_t scope = scope_enter();
   Tensor *a = tensor_randn(2, (long[]){m, k}), *b = tensor_randn(2, (long[]){k, n}), *w = tensor_randn(2, (long[]){n, k});
-  Tensor *c = tensor_matmul(a, b), *y = tensor_linear(a, w, NULL);
-  CHECK(c && y);
-  if (c && y) {
+  Tensor *c = tensor_matmul(a, b), *y = tensor_linear(a, w, NULL), *d = tensor_linear_weight(b, tensor_transpose(a, 0, 1));
+  CHECK(c && y && d);
+  if (c && y && d) {
     check("matmul", worst(a->data, b->data, c->data, m, k, n, false), m, k, n);
+    check("linear_weight", worst(a->data, b->data, d->data, m, k, n, false), m, k, n);
     check("linear", worst(a->data, w->data, y->data, m, k, n, true), m, k, n);
   }
   scope_leave(scope, NULL);
@@ -68,6 +69,11 @@ static void empty(void) {
   CHECK(c && tensor_numel(c) == 120 && c->data[0] == 0 && c->data[119] == 0);
 }
 
+static void wrong_shapes_are_explained(void) {
+  CHECK(!tensor_linear_weight(tensor_zeros(2, (long[]){5, 3}), tensor_zeros(2, (long[]){4, 2})));
+  CHECK_ERROR("linear_weight(x, grad): x and grad must have the same shape but for the last dimension, got (5,3) and (4,2)");
+}
+
 static void threads_give_the_same_bits(void) {
   size_t scope = scope_enter();
   int threads = workers_count();
@@ -89,6 +95,7 @@ int main(void) {
   random_seed(2);
   values();
   empty();
+  wrong_shapes_are_explained();
   threads_give_the_same_bits();
   return test_done();
 }
