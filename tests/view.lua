@@ -123,6 +123,12 @@ check.run("errors", function()
   check.error(function() w:plot("p", {a = "x"}) end, 'got a = string "x"')
   check.error(function() w:plot("p", {1, 2}) end, "values are at most 8 numbers by name")
   check.error(function() w:plot("p", {a = tensor.zeros(2)}) end, "got a = tensor (2)")
+  local knob = {value = 3, name = "x"}
+  check.equal(w:slider("knob", knob, "value"), w)
+  check.error(function() w:slider("k", 3, "value") end, "window:slider: object is what has the number, like an optimizer, got number 3")
+  check.error(function() w:slider("k", knob, "name") end, "window:slider: 'name' of the object must be a number, got string")
+  check.error(function() w:slider("k", knob, "value", {from = 3, to = 1}) end, "from must be less than to")
+  check.error(function() w:slider("k", knob, "value", {log = true, from = 0}) end, "with log, from must be above 0")
   check.error(function() w:save("/nowhere/x.png") end, "/nowhere/x.png")
   check.error(function() w:record("/nowhere/x.gif") w:images(tensor.zeros(2, 2)) w:record() end, "/nowhere/x.gif")
   for i = 1, 8 do w:plot("many", {["curve " .. i] = i < 8 and i or nil}) end

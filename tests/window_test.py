@@ -363,7 +363,21 @@ def test_own_pictures():
         check(wait(lambda: not shot(window).same(before)), statement)
     p.ask('w:save("own.png").open')
     check(read_png(os.path.join(folder, "own.png")).same(settled(window)), "the file is what the window shows")
+    test_slider(p, window)
     check(p.end() == 0, "it ends with its input")
+
+
+def test_slider(p, window):
+    p.ask('(function() knob = {value = 1}  return w:slider("knob", knob, "value", {from = 0, to = 2}).open end)()')
+    left, top, width, height = place(window)
+    settled(window)
+    xdotool("mousemove", left + width // 2, top + height - 75, "mousedown", 1)
+    check(wait(lambda: p.ask("knob.value ~= 1") == "true"), "the mouse moves a slider")
+    xdotool("mousemove", left + width - 5, top + height - 75)
+    check(wait(lambda: p.ask("knob.value") == "2.0"), "to its end")
+    xdotool("mouseup", 1, "mousemove", left + width // 3, top + height - 75)
+    time.sleep(0.3)
+    check(p.ask("knob.value") == "2.0", "and no further once the button is up")
 
 
 def test_window_manager():

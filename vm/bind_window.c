@@ -1,4 +1,5 @@
 /* window.open and the methods of a window. */
+#include <math.h>
 #include <string.h>
 
 #include "view.h"
@@ -54,7 +55,7 @@ static bool fill(View *v, const PanelKind *kind, const char *name, const Tensor 
   Panel *p = scene_panel(&v->scene, kind, name);
   bool ok = p && set(p, x, who);
   view_publish(v, ok ? p : NULL);
-  if (ok && !kind->wide) view_recorded(v);
+  if (ok) view_recorded(v);
   if (ok && v->files) files_changed(v);
   return ok;
 }
@@ -126,6 +127,112 @@ static int window_plot(lua_State *L) {
   return itself(L, ok);
 }
 
+/* ---- sliders ---- */
+
+/* Pushes the table that finds the object and the key of a slider by its panel's data. */
+static void push_sliders(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, "gander.sliders");
+}
+
+/* Pushes object and key. */
+static bool push_slider(lua_State *L, const Panel *p) {
+  push_sliders(L);
+  if (lua_rawgetp(L, -1, p->data) != LUA_TTABLE) {
+    lua_pop(L, 2);
+    return false;
+  }
+  lua_rawgeti(L, -1, 1);
+  lua_rawgeti(L, -2, 2);
+  lua_replace(L, -4);
+  lua_replace(L, -2); /* key, object */
+  lua_insert(L, -2);
+  return true;
+}
+
+static void show_value(View *v, Panel *p, double value) {
+  view_lock(v);
+  ((Slider *)p->data)->value = value;
+  view_publish(v, p);
+}
+
+void slider_drag(lua_State *L, View *v, int panel, double value) {
+  Panel *p = &v->scene.panel[panel];
+  if (!push_slider(L, p)) return;
+  show_value(v, p, value);
+  lua_pushnumber(L, value);
+  lua_settable(L, -3);
+  lua_pop(L, 1);
+}
+
+static int get_value(lua_State *L) { /* object, key */
+  lua_gettable(L, 1);
+  return 1;
+}
+
+void sliders_refresh(View *v) {
+  lua_State *L = engine_state();
+  if (!L || !lua_checkstack(L, 8)) return;
+  for (int i = 0; i < v->scene.panels; i++) {
+    Panel *p = &v->scene.panel[i];
+    if (p->kind != &panel_slider || !push_slider(L, p)) continue;
+    lua_pushcfunction(L, get_value);
+    lua_insert(L, -3);
+    bool ok = !lua_pcall(L, 2, 1, 0) && lua_type(L, -1) == LUA_TNUMBER;
+    double value = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    if (ok && value != ((const Slider *)p->data)->value) show_value(v, p, value);
+  }
+}
+
+void sliders_forget(View *v) {
+  lua_State *L = engine_state();
+  if (!L || !lua_checkstack(L, 4)) return;
+  push_sliders(L);
+  for (int i = 0; i < v->scene.panels; i++) {
+    lua_pushnil(L);
+    lua_rawsetp(L, -2, v->scene.panel[i].data);
+  }
+  lua_pop(L, 1);
+}
+
+/* Where it may be set: as asked for, else around the value it has. */
+static Slider range_of(lua_State *L, const Arguments *a, double value) {
+  bool log = a->param[3].number != 0;
+  double from = log ? value / 100 : fmin(0, 2 * value), to = log ? value * 100 : value == 0 ? 1 : fmax(0, 2 * value);
+  if (a->place[4]) from = a->param[4].number;
+  if (a->place[5]) to = a->param[5].number;
+  if (!(from < to) || !isfinite(to - from)) bind_fail(L, "window:slider: from must be less than to, got %f and %f", from, to);
+  if (log && !(from > 0)) bind_fail(L, "window:slider: with log, from must be above 0, got %f", from);
+  return (Slider){value, from, to, log};
+}
+
+static int window_slider(lua_State *L) {
+  View *v = view_of(L, "window:slider");
+  Arguments a;
+  bind_own_arguments(L, &a);
+  const char *name = bind_text(L, &a, 0), *key = bind_text(L, &a, 2);
+  int object = a.place[1];
+  if (!lua_istable(L, object) && !lua_isuserdata(L, object))
+    return bind_fail(L, "window:slider: object is what has the number, like an optimizer, got %s", value_type(L, object));
+  if (lua_getfield(L, object, key) != LUA_TNUMBER)
+    return bind_fail(L, "window:slider: '%s' of the object must be a number, got %s", key, value_type(L, -1));
+  Slider slider = range_of(L, &a, lua_tonumber(L, -1));
+  push_sliders(L);
+  lua_createtable(L, 2, 0);
+  lua_pushvalue(L, object);
+  lua_rawseti(L, -2, 1);
+  lua_pushstring(L, key);
+  lua_rawseti(L, -2, 2);
+  view_lock(v);
+  Panel *p = scene_panel(&v->scene, &panel_slider, name);
+  if (p) *(Slider *)p->data = slider;
+  view_publish(v, p);
+  if (p) lua_rawsetp(L, -2, p->data);
+  return itself(L, p);
+}
+
+/* ---- the rest ---- */
+
 static int window_save(lua_State *L) {
   View *v = view_of(L, "window:save");
   Arguments a;
@@ -175,6 +282,9 @@ const Function functions_window[] = {
     {"window:scatter", "points, real?, name:text=Points", "Shows points (N,2), and real ones pale behind them.",
      "w:scatter(tensor.randn(100, 2))", window_scatter},
     {"window:heatmap", "x, name:text=Heatmap", "Shows a matrix (H,W) as colours.", "w:heatmap(tensor.randn(8, 8))", window_heatmap},
+    {"window:slider", "name:text, object:any, key:text, log:boolean=false, from:number?, to:number?",
+     "A knob that sets a number of an object while it trains, like a learning rate.",
+     "w:slider(\"lr\", optim.SGD(nn.Linear(2, 2):parameters(), {lr = 0.1}), \"lr\", {log = true})", window_slider},
     {"window:save", "path:text", "Saves what the window shows as a PNG.", "w:save(\"now.png\")", window_save},
     {"window:record", "path:text?", "Records its pictures as a GIF, written when recording ends: with the window, or w:record().",
      "w:record(\"run.gif\")", window_record},

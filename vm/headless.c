@@ -67,7 +67,7 @@ static void add_frame(Files *f) {
 static void save_curves(Files *f) {
   const Scene *s = &f->view->scene;
   int plots = 0;
-  for (int i = 0; i < s->panels; i++) plots += s->panel[i].kind->wide;
+  for (int i = 0; i < s->panels; i++) plots += s->panel[i].kind->shape == SHAPE_WIDE;
   Canvas c = {.scale = 1};
   if (plots && canvas_resize(&c, 960, plots == 1 ? 420 : 340 * plots)) {
     scene_draw_wide(s, &c);

@@ -100,20 +100,32 @@ static void split(Rect area, int pictures, int plots, int gap, Rect *left, Rect 
   }
 }
 
-static void tile_kind(const Scene *s, bool wide, Rect area, int gap, Rect *out) {
-  Rect cell[SCENE_PANELS];
+static int count(const Scene *s, PanelShape shape) {
   int n = 0;
-  for (int i = 0; i < s->panels; i++) n += s->panel[i].kind->wide == wide;
-  if (!n) return;
+  for (int i = 0; i < s->panels; i++) n += s->panel[i].kind->shape == shape;
+  return n;
+}
+
+/* In as many columns as bring each panel nearest to the shape it likes. */
+static void tile_shape(const Scene *s, PanelShape shape, Rect area, int gap, Rect *out) {
+  static const double likes[] = {[SHAPE_SQUARE] = 1.0, [SHAPE_WIDE] = 1.9, [SHAPE_LINE] = 9.0};
+  Rect cell[SCENE_PANELS];
+  int n = count(s, shape), columns = 1;
   double best = 1e9;
-  int columns = 1;
-  for (int k = 1; k <= n; k++) { /* the shape nearest to what the kind likes */
-    double w = (double)area.w / k, h = (double)area.h / ((n + k - 1) / k), far = fabs(log(w / h / (wide ? 1.9 : 1.0)));
+  for (int k = 1; k <= n; k++) {
+    double w = (double)area.w / k, h = (double)area.h / ((n + k - 1) / k), far = fabs(log(w / h / likes[shape]));
     if (far < best) best = far, columns = k;
   }
   tile(area, n, columns, gap, cell);
   for (int i = 0, k = 0; i < s->panels; i++)
-    if (s->panel[i].kind->wide == wide) out[i] = cell[k++];
+    if (s->panel[i].kind->shape == shape) out[i] = cell[k++];
+}
+
+/* Takes a strip of sliders from the bottom of the area, at most three beside each other. */
+static Rect sliders_of(const Scene *s, const Canvas *c, Rect *area, int gap) {
+  int rows = (count(s, SHAPE_LINE) + 2) / 3, height = rows * (canvas_units(c, 44) + gap);
+  area->h -= height;
+  return (Rect){area->x, area->y + area->h + gap, area->w, height - gap};
 }
 
 static Layout layout(const Scene *s, const Canvas *c) {
@@ -124,12 +136,16 @@ static Layout layout(const Scene *s, const Canvas *c) {
   l.title = (Rect){0, 0, c->width, head};
   l.status = (Rect){0, c->height - foot, c->width, foot};
   Rect area = {margin, head, c->width - 2 * margin, c->height - head - foot - margin}, left, right;
-  int pictures = 0;
-  for (int i = 0; i < s->panels; i++) pictures += !s->panel[i].kind->wide;
-  split(area, pictures, s->panels - pictures, gap, &left, &right);
-  tile_kind(s, false, left, gap, l.panel);
-  tile_kind(s, true, right, gap, l.panel);
+  Rect strip = sliders_of(s, c, &area, gap);
+  split(area, count(s, SHAPE_SQUARE), count(s, SHAPE_WIDE), gap, &left, &right);
+  tile_shape(s, SHAPE_SQUARE, left, gap, l.panel);
+  tile_shape(s, SHAPE_WIDE, right, gap, l.panel);
+  tile_shape(s, SHAPE_LINE, strip, gap, l.panel);
   return l;
+}
+
+Rect scene_place(const Scene *s, const Canvas *c, int panel) {
+  return layout(s, c).panel[panel];
 }
 
 /* ---- drawing ---- */
@@ -174,8 +190,8 @@ Rect scene_draw(const Scene *s, Canvas *c, unsigned which) {
 void scene_draw_wide(const Scene *s, Canvas *c) {
   const Theme *theme = s->dark ? &theme_dark : &theme_light;
   Rect cell[SCENE_PANELS], area = rect_inset((Rect){0, 0, c->width, c->height}, canvas_units(c, 12));
-  tile_kind(s, true, area, canvas_units(c, 12), cell);
+  tile_shape(s, SHAPE_WIDE, area, canvas_units(c, 12), cell);
   canvas_fill(c, (Rect){0, 0, c->width, c->height}, theme->background);
   for (int i = 0; i < s->panels; i++)
-    if (s->panel[i].kind->wide) draw_card(&s->panel[i], c, cell[i], theme);
+    if (s->panel[i].kind->shape == SHAPE_WIDE) draw_card(&s->panel[i], c, cell[i], theme);
 }

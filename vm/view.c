@@ -136,6 +136,7 @@ void view_ended(View *v) {
   if (!view_listed(v)) return;
   view_record(v, NULL);
   watch_end(v);
+  sliders_forget(v);
   delist(v);
 }
 
@@ -208,7 +209,7 @@ bool view_picture(View *v, Canvas *c, int side) {
   const Scene *s = &v->scene;
   c->scale = 1;
   for (int i = 0; i < s->panels; i++) {
-    if (s->panel[i].kind->wide) continue;
+    if (s->panel[i].kind->shape != SHAPE_SQUARE) continue;
     if (s->panel[i].kind == &panel_images) return images_grid(&s->panel[i], c, side);
     if (!canvas_resize(c, side, side)) return false;
     const Theme *theme = s->dark ? &theme_dark : &theme_light;

@@ -28,7 +28,8 @@ enum { SCENE_STATUS = 1 << SCENE_PANELS, SCENE_ALL = 0x7fffffff };
 float scene_scale(int width, int height, float density); /* pixels per unit; density: of a dense screen, else 1 */
 /* Draws the panels of `which`; returns the smallest rectangle around what was drawn. */
 Rect scene_draw(const Scene *s, Canvas *c, unsigned which);
-void scene_draw_wide(const Scene *s, Canvas *c); /* only the curves: for a file of their own */
+Rect scene_place(const Scene *s, const Canvas *c, int panel); /* where a panel lies */
+void scene_draw_wide(const Scene *s, Canvas *c);              /* only the curves: for a file of their own */
 
 typedef enum ViewState { VIEW_FILES, VIEW_WANTED, VIEW_OPEN, VIEW_CLOSING, VIEW_CLOSED } ViewState;
 typedef struct Gif Gif;
@@ -96,6 +97,11 @@ void watch_status(View *v, const char *message);       /* with a message for a w
 void watch_rate(View *v, double factor);               /* of all its learning rates */
 void watch_walk(View *v, int direction, double angle); /* another direction in the latent space, or along it */
 bool watch_report(Report *out, const View *v);         /* what its trainer last reported; false when it has none */
+
+/* Sliders, whose numbers live in Lua (bind_window.c). Engine. */
+void slider_drag(lua_State *L, View *v, int panel, double value); /* may raise a Lua error */
+void sliders_refresh(View *v);                                    /* shows what the numbers are now */
+void sliders_forget(View *v);
 
 /* Files of a headless run (headless.c). Engine. */
 Files *files_open(View *v);

@@ -110,6 +110,7 @@ bool watch_picture(View *v) {
 
 /* A picture that cannot be made ends neither the training nor the curves. */
 static void picture_or_say(View *v) {
+  sliders_refresh(v);
   if (v->watch.failed || watch_picture(v)) return;
   v->watch.failed = true;
   engine_say("no more pictures of this trainer: %s", nn_error());
@@ -182,6 +183,7 @@ void watch_rate(View *v, double factor) {
       if (optim_set_group(optim[i], g, "lr", lr)) snprintf(text, sizeof text, "learning rate × %.3g", factor);
     }
   nn_clear_error();
+  sliders_refresh(v);
   watch_status(v, text);
 }
 

@@ -15,6 +15,7 @@ typedef struct Window {
   Canvas canvas;
   Scene scene;          /* a copy of the view's */
   unsigned seen;        /* version of the view's scene in the copy */
+  int dragged;          /* the slider under the pressed mouse; -1: none */
   bool help, stale;     /* stale: all is to be drawn again, at once */
   double next;          /* when changes of the data may be drawn, by view_clock() */
   double eager_until;   /* after a key, what it changes is drawn without delay */
@@ -146,6 +147,7 @@ static void open_wanted(View *v) {
   if (!why && !w) why = "no memory";
   if (w) {
     w->view = v;
+    w->dragged = -1;
     why = create(w);
     if (why) {
       char text[160]; /* destroying may change SDL's text */
@@ -296,6 +298,48 @@ static void press(Window *w, const SDL_KeyboardEvent *e) {
   }
 }
 
+/* ---- sliders ---- */
+
+typedef struct Drag {
+  View *view;
+  int panel;
+  double value;
+} Drag;
+
+static void run_drag(lua_State *L, void *data) {
+  Drag d = *(Drag *)data;
+  free(data); /* before Lua, which may raise an error */
+  if (view_listed(d.view)) slider_drag(L, d.view, d.panel, d.value);
+}
+
+static void drag_to(Window *w, int x) {
+  Panel *p = &w->scene.panel[w->dragged];
+  Slider *shown = p->data;
+  double value = slider_at(p, &w->canvas, scene_place(&w->scene, &w->canvas, w->dragged), x);
+  if (value == shown->value) return;
+  Drag *d = malloc(sizeof *d);
+  if (!d) return;
+  *d = (Drag){w->view, w->dragged, value};
+  shown->value = value; /* at once; the engine's answer follows */
+  w->stale = true;
+  engine_post(run_drag, d);
+}
+
+/* x, y and width are SDL's, which may be coarser than pixels. */
+static void mouse(Window *w, int x, int y, bool pressed) {
+  int width = 0, height = 0;
+  sdl.GetWindowSize(w->window, &width, &height);
+  if (width < 1) return;
+  x = (int)((long)x * w->canvas.width / width);
+  y = (int)((long)y * w->canvas.width / width);
+  for (int i = 0; pressed && i < w->scene.panels; i++) {
+    Rect r = scene_place(&w->scene, &w->canvas, i);
+    bool inside = x >= r.x && x < r.x + r.w && y >= r.y && y < r.y + r.h;
+    if (inside && w->scene.panel[i].kind == &panel_slider) w->dragged = i;
+  }
+  if (w->dragged >= 0) drag_to(w, x);
+}
+
 /* ---- drawing ---- */
 
 static void draw_help(Window *w) {
@@ -398,6 +442,9 @@ static void handle(const SDL_Event *e) {
   Window *w = NULL;
   if (e->type == SDL_WINDOWEVENT && (w = find(e->window.windowID))) window_event(w, &e->window);
   if (e->type == SDL_KEYDOWN && (w = find(e->key.windowID))) press(w, &e->key);
+  if (e->type == SDL_MOUSEBUTTONDOWN && (w = find(e->button.windowID))) mouse(w, e->button.x, e->button.y, true);
+  if (e->type == SDL_MOUSEMOTION && (w = find(e->motion.windowID))) mouse(w, e->motion.x, e->motion.y, false);
+  if (e->type == SDL_MOUSEBUTTONUP && (w = find(e->button.windowID))) w->dragged = -1;
   if (e->type == SDL_QUIT) engine_quit(0);
 }
 

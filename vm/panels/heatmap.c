@@ -117,4 +117,4 @@ static void draw(const Panel *p, Canvas *c, Rect area, const Theme *theme) {
   draw_bar(c, (Rect){cells.x + cells.w + canvas_units(c, 12), cells.y, canvas_units(c, 12), cells.h}, low, high, theme);
 }
 
-const PanelKind panel_heatmap = {sizeof(Heatmap), false, copy, clear, draw};
+const PanelKind panel_heatmap = {sizeof(Heatmap), SHAPE_SQUARE, copy, clear, draw};

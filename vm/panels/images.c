@@ -150,4 +150,4 @@ bool images_grid(const Panel *p, Canvas *c, int side) {
   return true;
 }
 
-const PanelKind panel_images = {sizeof(Images), false, copy, clear, draw};
+const PanelKind panel_images = {sizeof(Images), SHAPE_SQUARE, copy, clear, draw};

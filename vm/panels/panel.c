@@ -78,3 +78,9 @@ void tick_text(char *out, size_t size, double value, int decimals) {
   else
     snprintf(out, size, "%.*f", decimals, value);
 }
+
+size_t rate_text(char *out, size_t size, double lr) {
+  if (lr == 0 || fabs(lr) >= 1e-3) return (size_t)snprintf(out, size, "%.3g", lr);
+  int exponent = (int)floor(log10(fabs(lr)) + 1e-9);
+  return (size_t)snprintf(out, size, "%.3ge%d", lr / pow(10, exponent), exponent);
+}

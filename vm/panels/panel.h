@@ -15,9 +15,11 @@ extern const Theme theme_dark, theme_light;
 
 typedef struct Panel Panel;
 
+typedef enum PanelShape { SHAPE_SQUARE, SHAPE_WIDE, SHAPE_LINE } PanelShape; /* pictures, curves, sliders */
+
 typedef struct PanelKind {
-  size_t size;                                                            /* of what it shows */
-  bool wide;                                                              /* curves want width, pictures want a square */
+  size_t size; /* of what it shows */
+  PanelShape shape;
   bool (*copy)(void *to, const void *from);                               /* reuses what `to` holds; called with the view locked */
   void (*clear)(void *data);                                              /* frees what data holds */
   void (*draw)(const Panel *p, Canvas *c, Rect area, const Theme *theme); /* the card is already there */
@@ -30,7 +32,7 @@ struct Panel {
   void *data;
 };
 
-extern const PanelKind panel_images, panel_plot, panel_scatter, panel_heatmap, panel_status;
+extern const PanelKind panel_images, panel_plot, panel_scatter, panel_heatmap, panel_slider, panel_status;
 
 /* Filling, on the engine's thread. Those that return false leave nn_error() and what was there before. */
 
@@ -48,6 +50,12 @@ bool scatter_set(Panel *p, const Tensor *points, const char *who);  /* (N,2) */
 bool scatter_behind(Panel *p, const Tensor *real, const char *who); /* pale points that stay */
 
 bool heatmap_set(Panel *p, const Tensor *x, const char *who); /* (H,W) or (H,W,1) */
+
+typedef struct Slider {
+  double value, from, to;
+  bool log; /* equal ways are equal factors */
+} Slider;
+double slider_at(const Panel *p, const Canvas *c, Rect area, int x); /* the value under the mouse */
 
 typedef struct Status {
   bool trains, paused;
@@ -72,6 +80,7 @@ typedef struct Ticks {
   int count, decimals;
 } Ticks;
 Ticks ticks_for(double low, double high, int most);
+size_t rate_text(char *out, size_t size, double value);             /* 0.0002 becomes 2e-4; the length */
 void tick_text(char *out, size_t size, double value, int decimals); /* 0.25, 1,500, 20k, 1e-5; decimals -1: 20,000 */
 
 #endif

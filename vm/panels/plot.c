@@ -338,4 +338,4 @@ static void draw(const Panel *panel, Canvas *c, Rect area, const Theme *theme) {
   free(scratch);
 }
 
-const PanelKind panel_plot = {sizeof(Plot), true, copy, clear, draw};
+const PanelKind panel_plot = {sizeof(Plot), SHAPE_WIDE, copy, clear, draw};

@@ -161,4 +161,4 @@ static void draw(const Panel *panel, Canvas *c, Rect area, const Theme *theme) {
   draw_cloud(c, &p, &s->points, radius * c->scale, colour_fade(theme->accent[0], 0.8F));
 }
 
-const PanelKind panel_scatter = {sizeof(Scatter), false, copy, clear, draw};
+const PanelKind panel_scatter = {sizeof(Scatter), SHAPE_SQUARE, copy, clear, draw};

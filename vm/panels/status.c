@@ -38,13 +38,6 @@ static int item(Canvas *c, int x, int y, int right, const char *before, const ch
   return x + canvas_units(c, 18);
 }
 
-/* 0.0002 -> 2e-4 */
-static size_t rate_text(char *out, size_t size, double lr) {
-  if (lr == 0 || fabs(lr) >= 1e-3) return (size_t)snprintf(out, size, "%.3g", lr);
-  int exponent = (int)floor(log10(fabs(lr)) + 1e-9);
-  return (size_t)snprintf(out, size, "%.3ge%d", lr / pow(10, exponent), exponent);
-}
-
 /* "3" or "3 of 20" */
 static void count_text(char *out, size_t size, long now, long all) {
   char a[32], b[32];
@@ -111,4 +104,4 @@ static void draw(const Panel *p, Canvas *c, Rect area, const Theme *theme) {
   if (s->trains) draw_training(c, area, s, right, theme);
 }
 
-const PanelKind panel_status = {sizeof(Status), true, copy, clear, draw};
+const PanelKind panel_status = {sizeof(Status), SHAPE_LINE, copy, clear, draw};
