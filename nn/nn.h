@@ -548,6 +548,7 @@ void loader_rewind(Loader *l); /* to the beginning of an epoch */
 bool loader_seek(Loader *l, Random epoch_start, long epoch, long place);
 
 Dataset *data_idx(const char *images, const char *labels); /* IDX files, plain or gzipped; labels may be NULL */
+/* PNG or JPEG files as (size,size,3): the middle square of each, resized. Labels from 1, or NULL. */
 Dataset *data_images(int n, const char *const *files, const int32_t *labels, long size, void (*progress)(void *, long done, long n),
                      void *data);
 Dataset *data_glyphs(long n, uint64_t seed);      /* 28x28 digits drawn by code */
@@ -644,13 +645,14 @@ typedef struct FitOptions {
   const Loss *loss;
   const Param *loss_params; /* NULL: defaults */
   Optimizer *optim;
-  Loader *data,
-      *test; /* the target is the label, or x itself in data without labels; test, evaluated after each epoch, may be NULL */
+  Loader *data; /* the target is the label, or x itself in data without labels */
+  Loader *test; /* evaluated after each epoch; may be NULL */
 } FitOptions;
 Trainer *fit_trainer_new(const FitOptions *options);
 bool fit_trainer_evaluate(Trainer *t, Loader *data, double *loss, double *accuracy); /* accuracy NaN without labels */
 
-/* A checkpoint holds everything that the next step depends on, and `note`, a text of the caller's. */
+/* A checkpoint holds everything that the next step depends on, and `note`, a text of the caller's, which may be NULL. What it
+ * is loaded into must be made of the same parts. Loading gives the note back to memory_free(); it may be NULL. */
 bool trainer_save(Trainer *t, const char *path, const char *note);
 bool trainer_load(Trainer *t, const char *path, char **note); /* changes nothing when it fails */
 bool module_save(Module *m, const char *path);
