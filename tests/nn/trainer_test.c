@@ -149,20 +149,20 @@ static double value_of(const Trainer *t, const char *name) {
 
 static void a_gan_learns_the_ring(void) {
   random_seed(1);
-  Dataset *data = ring(4000);
-  Loader *loader = loader_new(data, 128, true, false);
-  Module *g = network(8, 48, 2, false), *d = network(2, 48, 1, false);
-  Optimizer *og = optim_make("Adam", g, 1e-3), *od = optim_make("Adam", d, 1e-3);
+  Dataset *data = ring(2000);
+  Loader *loader = loader_new(data, 64, true, false);
+  Module *g = network(2, 32, 2, false), *d = network(2, 32, 1, false);
+  Optimizer *og = optim_make("Adam", g, 4e-3), *od = optim_make("Adam", d, 4e-3);
   optim_set(og, "beta1", 0.5), optim_set(od, "beta1", 0.5);
   Trainer *t = gan_trainer_new(&(GanOptions){.generator = g,
                                              .discriminator = d,
                                              .optim_g = og,
                                              .optim_d = od,
                                              .data = loader,
-                                             .latent = 8,
+                                             .latent = 2,
                                              .loss = GAN_BCE_LOGITS,
                                              .samples = 400});
-  for (int i = 0; i < 1500; i++) CHECK(trainer_step(t));
+  for (int i = 0; i < 600; i++) CHECK(trainer_step(t));
   size_t scope = scope_enter();
   Tensor *points = trainer_picture(t);
   long near = 0, place[8] = {0};
@@ -174,7 +174,7 @@ static void a_gan_learns_the_ring(void) {
   scope_leave(scope, NULL);
   CHECK(near > 240);
   for (int k = 0; k < 8; k++) CHECK(place[k] > 8);
-  CHECK(t->report.step == 1500 && t->report.epoch == 1500 / 32 && t->report.epoch_steps == 32 && t->report.seconds_per_step > 0);
+  CHECK(t->report.step == 600 && t->report.epoch == 600 / 32 && t->report.epoch_steps == 32 && t->report.seconds_per_step > 0);
   trainer_drop(t), optim_drop(og), optim_drop(od), module_drop(g), module_drop(d), loader_drop(loader), dataset_drop(data);
 }
 
@@ -521,7 +521,7 @@ static void damage_is_refused_and_changes_nothing(void) {
   size_t n = read_file(path_of("good.ckpt"), &bytes), live = memory_use().live;
   CHECK(n > 5000 && steps(&s, 2));
   uint64_t before = state_of(&s);
-  for (size_t i = 0, accepted = 0; i < n; i += 1 + i / 400) { /* densest at the beginning */
+  for (size_t i = 0, accepted = 0; i < n; i += 1 + i / 100) { /* densest at the beginning */
     bytes[i] ^= (uint8_t)(1 << i % 8);
     write_file(path_of("bad.ckpt"), bytes, n);
     bytes[i] ^= (uint8_t)(1 << i % 8);
@@ -530,7 +530,7 @@ static void damage_is_refused_and_changes_nothing(void) {
     CHECK_ERROR("bad.ckpt");
     CHECK(state_of(&s) == before);
   }
-  for (size_t cut = 0; cut < n; cut += 1 + cut / 100) {
+  for (size_t cut = 0; cut < n; cut += 1 + cut / 50) {
     write_file(path_of("bad.ckpt"), bytes, cut);
     CHECK(!trainer_load(s.t, path_of("bad.ckpt"), NULL));
     CHECK_ERROR("bad.ckpt is");
