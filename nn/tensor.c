@@ -72,7 +72,8 @@ bool dim_check(const char *who, int ndim, long *dim) {
 
 /* ---- making ---- */
 
-/* The bytes of a shape, or false when there are too many dimensions or elements to count. */
+/* The bytes of a shape, or false when there are too many dimensions or elements to count: the product of any of its sides other
+ * than 0 fits a long. */
 static bool shape_bytes(int ndim, const long *shape, size_t *bytes) {
   *bytes = sizeof(real);
   if (ndim < 0 || ndim > NN_DIMS) return nn_fail("a tensor has at most %d dimensions, not %d", NN_DIMS, ndim), false;
@@ -81,7 +82,8 @@ static bool shape_bytes(int ndim, const long *shape, size_t *bytes) {
     if (shape[i] < 0) return nn_fail("a dimension cannot be negative: %s", shape_text(ndim, shape)), false;
     if (!shape[i]) empty = true;
   }
-  for (int i = 0; i < ndim && !empty; i++) {
+  for (int i = 0; i < ndim; i++) {
+    if (!shape[i]) continue;
     if ((size_t)shape[i] > ((size_t)1 << 46) / *bytes)
       return nn_fail("out of memory: a tensor of shape %s", shape_text(ndim, shape)), false;
     *bytes *= (size_t)shape[i];
@@ -136,7 +138,8 @@ Tensor *tensor_shell(const Tensor *t, bool data) {
 }
 
 Tensor *tensor_view(Tensor *t, int ndim, const long *shape, long offset) {
-  if (!t || nn_failed()) return NULL;
+  size_t bytes;
+  if (!t || nn_failed() || !shape_bytes(ndim, shape, &bytes)) return NULL;
   Tensor *view = tensor_head(ndim, shape);
   if (!view) return NULL;
   view->storage = storage_keep(t->storage);

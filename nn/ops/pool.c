@@ -42,24 +42,25 @@ static bool check_windows(Call *c, const Pool *p) {
 }
 
 /* map = floor((image + 2 padding - kernel) / stride) + 1. The stride is the kernel when not given. */
-static Pool describe(const Tensor *x, const long *image, const Param *windows) {
-  Pool p = {.n = x->shape[0], .channels = x->shape[3]};
+static bool describe(Call *c, Pool *p, const Tensor *x, const long *image, const Param *windows) {
   const Param *stride = windows[1].nil ? &windows[0] : &windows[1];
+  *p = (Pool){.n = x->shape[0], .channels = x->shape[3]};
   for (int i = 0; i < 2; i++) {
-    p.image[i] = image[i];
-    p.kernel[i] = windows[0].list[i];
-    p.stride[i] = stride->list[i];
-    p.padding[i] = windows[2].nil ? 0 : windows[2].list[i];
-    if (p.stride[i] > 0) p.map[i] = (p.image[i] + 2 * p.padding[i] - p.kernel[i]) / p.stride[i] + 1;
+    p->image[i] = image[i];
+    p->kernel[i] = windows[0].list[i];
+    p->stride[i] = stride->list[i];
+    p->padding[i] = windows[2].nil ? 0 : windows[2].list[i];
   }
-  return p;
+  if (!check_windows(c, p)) return false;
+  for (int i = 0; i < 2; i++) p->map[i] = (p->image[i] + 2 * p->padding[i] - p->kernel[i]) / p->stride[i] + 1;
+  return true;
 }
 
 static bool pool_shape(Call *c) {
   Tensor *x = c->in[0];
-  if (!check_images(c, "x", x)) return false;
-  Pool p = describe(x, x->shape + 1, c->param);
-  return check_windows(c, &p) && call_shape(c, 4, (long[]){p.n, p.map[0], p.map[1], p.channels});
+  Pool p;
+  if (!check_images(c, "x", x) || !describe(c, &p, x, x->shape + 1, c->param)) return false;
+  return call_shape(c, 4, (long[]){p.n, p.map[0], p.map[1], p.channels});
 }
 
 static Tensor *call_pool(const Op *op, Tensor *x, const long *kernel, const long *stride, const long *padding) {
@@ -80,7 +81,8 @@ static bool max_pool2d_shape(Call *c) {
 static bool max_pool2d_forward(Call *c) {
   Tensor *x = c->in[0];
   bool places = grad_enabled() && x->node;
-  Pool p = describe(x, x->shape + 1, c->param);
+  Pool p;
+  if (!describe(c, &p, x, x->shape + 1, c->param)) return false;
   if (places && !(c->extra[0] = tensor_new(c->ndim, c->shape))) return false;
   pool_largest(&p, x->data, c->out->data, places ? c->extra[0]->data : NULL);
   return true;
@@ -113,7 +115,8 @@ static const Op avg_pool2d_grad_row;
 
 static bool avg_pool2d_forward(Call *c) {
   Tensor *x = c->in[0];
-  Pool p = describe(x, x->shape + 1, c->param);
+  Pool p;
+  if (!describe(c, &p, x, x->shape + 1, c->param)) return false;
   pool_mean(&p, x->data, c->out->data);
   return true;
 }
@@ -143,15 +146,16 @@ Tensor *tensor_avg_pool2d(Tensor *x, const long kernel[2], const long stride[2],
 static bool avg_pool2d_grad_shape(Call *c) {
   const Tensor *g = c->in[0];
   if (!check_images(c, "grad", g) || !check_size(c, "size", c->param[0].list)) return false;
-  Pool p = describe(g, c->param[0].list, c->param + 1);
-  if (!check_windows(c, &p)) return false;
+  Pool p;
+  if (!describe(c, &p, g, c->param[0].list, c->param + 1)) return false;
   if (g->shape[1] == p.map[0] && g->shape[2] == p.map[1])
     return call_shape(c, 4, (long[]){p.n, p.image[0], p.image[1], p.channels});
   return call_fail(c, "grad must be (N,%ld,%ld,C), a number for each window, got %s", p.map[0], p.map[1], tensor_shape_text(g));
 }
 
 static bool avg_pool2d_grad_forward(Call *c) {
-  Pool p = describe(c->in[0], c->param[0].list, c->param + 1);
+  Pool p;
+  if (!describe(c, &p, c->in[0], c->param[0].list, c->param + 1)) return false;
   pool_mean_back(&p, c->in[0]->data, c->out->data);
   return true;
 }

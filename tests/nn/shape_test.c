@@ -73,6 +73,8 @@ static void expands_and_repeats(void) {
   CHECK(all && tensor_numel(all) == 1024 && all->data[1023] == 16);
   CHECK(tensor_item(tensor_expand(tensor_scalar(3), 0, NULL)) == 3);
   CHECK(tensor_numel(tensor_expand(tensor_scalar(3), 2, (long[]){0, 4})) == 0);
+  CHECK(tensor_expand(tensor_zeros(1, (long[]){0}), 3, (long[]){1L << 40, 1L << 40, 0}) == NULL);
+  CHECK_ERROR("out of memory: a tensor of shape (1099511627776,1099511627776,0)");
   CHECK(tensor_expand(x, 2, (long[]){3, 5}) == NULL);
   CHECK_ERROR("expand(x, shape): (3,1,5) cannot become (3,5)");
   CHECK(tensor_repeat(x, 2, (long[]){1, 1}) == NULL);
