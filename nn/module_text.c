@@ -70,7 +70,8 @@ static void param_text(const Arg *arg, const Param *p, bool only, char *out, siz
   switch (p->nil ? ARG_ANY : arg->kind) {
     case ARG_ANY: snprintf(out, size, "nil"); break;
     case ARG_BOOLEAN: snprintf(out, size, p->number ? "true" : "false"); break;
-    case ARG_DIM: snprintf(out, size, "%g", p->number < 0 ? p->number : p->number + 1); break;
+    case ARG_DIM:
+    case ARG_POSITION: snprintf(out, size, "%g", p->number < 0 ? p->number : p->number + 1); break;
     case ARG_CHOICE: choice_text(arg, (int)p->number, out, size); break;
     case ARG_PAIR:
       if (p->list[0] == p->list[1])

@@ -147,7 +147,7 @@ bool tensor_gradients(Tensor *out, Tensor *seed, int n, Tensor *const *inputs, i
 
 /* An argument that is no tensor. */
 typedef struct Param {
-  double number; /* number, integer, boolean, dimension (from 0), choice (its place from 0) */
+  double number; /* number, integer, boolean, dimension and position (from 0), choice (its place from 0) */
   int count;     /* of list or value */
   bool nil;      /* not given, and without a default */
   union {
@@ -159,7 +159,7 @@ typedef struct Param {
 /* What a row's argument string declares, `name[:kind][=default][?]` between commas:
  *   x            a tensor (or a number)       bias?          a tensor that may be missing
  *   y:constant   a tensor without gradient    xs:tensors     a list of tensors
- *   a:number=1   n:integer   keepdim:boolean=false   dim:dim   dims:dims=nil (all)   shape:size   stride:pair=1
+ *   a:number=1   n:integer   keepdim:boolean=false   at:position   dim:dim   dims:dims=nil (all)   shape:size   stride:pair=1
  *   betas:numbers=0.9|0.999                   a list of so many numbers
  *   mode:nearest|bilinear=nearest             a choice
  *   net:module   nets:modules   params:tensors   f:function  opt:any        for rows that are not ops */
@@ -171,6 +171,7 @@ typedef enum ArgKind {
   ARG_INTEGER,
   ARG_BOOLEAN,
   ARG_DIM,
+  ARG_POSITION,
   ARG_DIMS,
   ARG_SIZE,
   ARG_PAIR,

@@ -12,11 +12,11 @@ typedef struct KindName {
 } KindName;
 
 static const KindName kinds[] = {
-    {"", ARG_TENSOR},         {"constant", ARG_CONSTANT}, {"tensors", ARG_TENSORS},   {"number", ARG_NUMBER},
-    {"integer", ARG_INTEGER}, {"boolean", ARG_BOOLEAN},   {"dim", ARG_DIM},           {"dims", ARG_DIMS},
-    {"size", ARG_SIZE},       {"pair", ARG_PAIR},         {"text", ARG_TEXT},         {"module", ARG_MODULE},
-    {"modules", ARG_MODULES}, {"numbers", ARG_NUMBERS},   {"function", ARG_FUNCTION}, {"table", ARG_TABLE},
-    {"any", ARG_ANY},
+    {"", ARG_TENSOR},         {"constant", ARG_CONSTANT}, {"tensors", ARG_TENSORS}, {"number", ARG_NUMBER},
+    {"integer", ARG_INTEGER}, {"boolean", ARG_BOOLEAN},   {"dim", ARG_DIM},         {"position", ARG_POSITION},
+    {"dims", ARG_DIMS},       {"size", ARG_SIZE},         {"pair", ARG_PAIR},       {"text", ARG_TEXT},
+    {"module", ARG_MODULE},   {"modules", ARG_MODULES},   {"numbers", ARG_NUMBERS}, {"function", ARG_FUNCTION},
+    {"table", ARG_TABLE},     {"any", ARG_ANY},
 };
 
 int choice_find(const Arg *arg, const char *word) {
@@ -63,7 +63,8 @@ static bool parse_default(Arg *arg, const char *text) {
     case ARG_TEXT: snprintf(arg->choices, sizeof arg->choices, "%s", text); return true;
     case ARG_NUMBERS: return parse_numbers(p, text);
     case ARG_PAIR: p->count = 2, p->list[0] = p->list[1] = atol(text); return true;
-    case ARG_DIM: p->number = atof(text) > 0 ? atof(text) - 1 : atof(text); return true; /* written as scripts do, from 1 */
+    case ARG_DIM:
+    case ARG_POSITION: p->number = atof(text) > 0 ? atof(text) - 1 : atof(text); return true; /* written as scripts do, from 1 */
     default: p->number = atof(text); return true;
   }
 }

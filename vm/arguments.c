@@ -108,7 +108,8 @@ static void read_boolean(Reader *r, int i, int at, Param *p) {
 static const char dim_words[] = "a dimension, counted from 1 or from -1 backwards,";
 
 static void read_dim(Reader *r, int i, int at, Param *p) {
-  if (!whole(r->L, at, &p->number) || p->number == 0) refuse(r, i, dim_words, at);
+  const char *words = r->s->arg[i].kind == ARG_DIM ? dim_words : "a position, counted from 1 or from -1 backwards,";
+  if (!whole(r->L, at, &p->number) || p->number == 0) refuse(r, i, words, at);
   if (p->number > 0) p->number--;
 }
 
@@ -217,7 +218,8 @@ static void read_value(Reader *r, int i, int at) {
     case ARG_NUMBER: read_number(r, i, at, p); break;
     case ARG_INTEGER: read_integer(r, i, at, p); break;
     case ARG_BOOLEAN: read_boolean(r, i, at, p); break;
-    case ARG_DIM: read_dim(r, i, at, p); break;
+    case ARG_DIM:
+    case ARG_POSITION: read_dim(r, i, at, p); break;
     case ARG_CHOICE: read_choice(r, i, at, p); break;
     case ARG_DIMS:
     case ARG_SIZE:

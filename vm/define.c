@@ -28,7 +28,8 @@ void bind_push_param(lua_State *L, const Arg *arg, const Param *p) {
     case ARG_NUMBERS: push_list(L, p, kind); break;
     case ARG_NUMBER: lua_pushnumber(L, p->number); break;
     case ARG_INTEGER: lua_pushinteger(L, (lua_Integer)p->number); break;
-    case ARG_DIM: lua_pushinteger(L, (lua_Integer)p->number + (p->number >= 0)); break;
+    case ARG_DIM:
+    case ARG_POSITION: lua_pushinteger(L, (lua_Integer)p->number + (p->number >= 0)); break;
     case ARG_BOOLEAN: lua_pushboolean(L, p->number != 0); break;
     case ARG_CHOICE: push_choice(L, arg->choices, (int)p->number); break;
     case ARG_TEXT: lua_pushstring(L, arg->choices); break;

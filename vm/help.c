@@ -16,7 +16,8 @@ static const char *kind_words(ArgKind kind) {
     case ARG_NUMBER: return "a number";
     case ARG_INTEGER: return "a whole number";
     case ARG_BOOLEAN: return "true or false";
-    case ARG_DIM: return "counted from 1, or from -1 backwards";
+    case ARG_DIM:
+    case ARG_POSITION: return "counted from 1, or from -1 backwards";
     case ARG_DIMS: return "dimensions counted from 1, or from -1 backwards: one or several";
     case ARG_SIZE: return "numbers, or a table of them";
     case ARG_PAIR: return "a whole number or {height, width}";
@@ -58,7 +59,7 @@ void print_param(FILE *out, const Arg *arg, const Param *p) {
     for (int k = 0; k < (int)p->number; k++) word += strcspn(word, "|") + 1;
     fprintf(out, "\"%.*s\"", (int)strcspn(word, "|"), word);
   } else
-    print_number(out, p->number + (arg->kind == ARG_DIM && p->number >= 0));
+    print_number(out, p->number + ((arg->kind == ARG_DIM || arg->kind == ARG_POSITION) && p->number >= 0));
 }
 
 /* Stands by position in the usage line; the others are options. */

@@ -72,7 +72,7 @@ static void narrow_backward(Call *c, Tensor *g, Tensor **d) {
 }
 
 static const Op narrow_row = {"narrow",
-                              "x, dim:dim, from:dim, n:integer",
+                              "x, dim:dim, from:position, n:integer",
                               "n positions of a dimension, from position `from` on. Of the first dimension it shares memory.",
                               "tensor.randn(4,3):narrow(1, 2, 2)\n"
                               "tensor.randn(2,4,2):narrow(-2, 2, 3)\n"
@@ -107,7 +107,7 @@ static void select_backward(Call *c, Tensor *g, Tensor **d) {
 }
 
 static const Op select_row = {"select",
-                              "x, dim:dim, at:dim",
+                              "x, dim:dim, at:position",
                               "One position of a dimension, which goes away. Of the first dimension it shares memory.",
                               "tensor.randn(3,2):select(1, 2)\n"
                               "tensor.randn(2,3,2):select(2, -1)\n"
