@@ -20,6 +20,7 @@ typedef struct Post {
 static pthread_t thread;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static Post *first, **last = &first; /* under the lock */
+static Post *running;                /* innermost first */
 static Wake wake;
 static jmp_buf base;           /* where os.exit goes */
 static atomic_int status = -1; /* to end with; -1 while nothing asks for it */
@@ -74,6 +75,12 @@ static Post *take_post(void) {
   return post;
 }
 
+static void end_post(void) {
+  Post *post = running;
+  running = post->next;
+  free(post);
+}
+
 static int call_post(lua_State *L) {
   Post *post = lua_touserdata(L, 1);
   post->function(L, post->data);
@@ -83,6 +90,8 @@ static int call_post(lua_State *L) {
 void engine_serve(lua_State *L) {
   Post *post;
   while (!engine_quitting() && (post = take_post())) {
+    post->next = running;
+    running = post;
     Activity before = interrupt_activity(RUNNING);
     lua_checkstack(L, LUA_MINSTACK);
     lua_pushcfunction(L, call_post);
@@ -90,7 +99,7 @@ void engine_serve(lua_State *L) {
     if (!chunk_call(L, 1, 0)) chunk_report(L);
     interrupt_activity(before);
     interrupt_unhook(); /* Lua has ended; a request to stop training still stands */
-    free(post);
+    end_post();
   }
 }
 
@@ -211,6 +220,7 @@ static void live(void) {
 
 static void *engine(void *unused) {
   if (!setjmp(base)) live();
+  while (running) end_post(); /* os.exit left them */
   interrupt_end();
   terminal_end();
   ended = true;

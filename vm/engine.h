@@ -132,9 +132,10 @@ void strict_hint(lua_State *L, const char *message, luaL_Buffer *out); /* adds "
 void output_open(void);    /* before Lua opens its io: stdout and stderr become streams that respect the prompt */
 FILE *output_screen(void); /* the terminal itself, for readline */
 void output_write(int fd, const char *bytes, size_t n);
-void output_prompt(Wake *shown); /* the terminal's thread: what others print waits and rings; NULL, from any: no longer */
-char *output_take(size_t *n);    /* whole lines that wait, to write and free(), or NULL */
-void output_written(void);       /* they are */
+/* Whom the terminal belongs to: while it is the prompt's thread, what others print waits and rings; NULL: to whoever prints. */
+void output_give(Wake *to);
+char *output_take(size_t *n); /* whole lines that wait, to write and free(), or NULL */
+void output_written(void);    /* they are */
 
 /* ---- terminal.c ---- */
 

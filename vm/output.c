@@ -15,8 +15,7 @@ enum { WAITING = 1 << 20, QUIET = 30 }; /* bytes that may wait; seconds between 
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t written = PTHREAD_COND_INITIALIZER;
-static Wake *prompt;       /* rings the terminal's thread while the prompt is shown */
-static pthread_t terminal; /* that thread */
+static Wake *prompt; /* rings the terminal's thread while that has the terminal */
 static char *waiting;
 static size_t waiting_size, waiting_room;
 static bool writing; /* the terminal's thread has taken lines and writes them */
@@ -59,7 +58,7 @@ static bool append(const char *bytes, size_t n) {
 void output_write(int fd, const char *bytes, size_t n) {
   if (!n) return;
   pthread_mutex_lock(&lock);
-  while (prompt && waiting_size > WAITING && !pthread_equal(pthread_self(), terminal)) pthread_cond_wait(&written, &lock);
+  while (prompt && waiting_size > WAITING) pthread_cond_wait(&written, &lock);
   if (prompt && append(bytes, n)) {
     wake_ring(prompt);
   } else {
@@ -93,15 +92,14 @@ void output_written(void) {
   pthread_mutex_unlock(&lock);
 }
 
-void output_prompt(Wake *shown) {
+void output_give(Wake *to) {
   pthread_mutex_lock(&lock);
   while (writing) pthread_cond_wait(&written, &lock);
   erase_progress();
-  if (shown && open_line) write_all(screen_fd, "\n", 1);
+  if (to && open_line) write_all(screen_fd, "\n", 1);
   open_line = false;
-  terminal = pthread_self();
-  prompt = shown;
-  if (!shown && waiting_size) {
+  prompt = to;
+  if (!to && waiting_size) {
     write_all(screen_fd, waiting, waiting_size);
     open_line = waiting[waiting_size - 1] != '\n';
     waiting_size = 0;

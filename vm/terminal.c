@@ -36,10 +36,11 @@ static void notify(atomic_bool *what) {
 }
 
 void terminal_yield(void) {
-  if (editing) output_prompt(NULL);
+  if (editing) output_give(NULL);
 }
 
 void terminal_ready(void) {
+  if (editing) output_give(&wake);
   notify(&ready);
 }
 
@@ -52,7 +53,6 @@ void terminal_notice(int number) {
 static void listen_again(void) {
   listening = true;
   if (!editing) return;
-  output_prompt(&wake);
   lines_show(statement_size ? ">> " : "> ");
   prompting = true;
 }
@@ -218,6 +218,7 @@ void terminal_start(void) {
   if (!editing) setvbuf(stdin, NULL, _IONBF, 0);
   talking = editing;
   started = true;
+  if (editing) output_give(&wake);
   pthread_create(&thread, NULL, run, NULL);
   if (editing) watch(SIGWINCH), watch(SIGTSTP);
 }
