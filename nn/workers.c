@@ -70,7 +70,8 @@ static void *worker(void *number) {
   unsigned seen = born;
   self = (int)(intptr_t)number;
 #ifdef __linux__
-  setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE); /* the window and the prompt come first */
+  id_t thread_id = (id_t)syscall(SYS_gettid); /* the window and the prompt come first */
+  setpriority(PRIO_PROCESS, thread_id, getpriority(PRIO_PROCESS, thread_id) + NICE);
 #endif
   for (;;) {
     wait_for_round(seen);
