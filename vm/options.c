@@ -117,7 +117,8 @@ static void print_help(void) {
     snprintf(left, sizeof left, "%s %s", rows[i].name, rows[i].value ? rows[i].value : "");
     if (rows[i].help) printf("  %-14s %s\n", left, rows[i].help);
   }
-  printf("\nstatus: 0, 1 after an error in Lua, 2 when the command line was not understood\n");
+  printf("\nstatus: 0, 1 after an error in Lua, 2 when the command line was not understood, 130 after Ctrl-C,\n        143 after "
+         "SIGTERM\n");
 }
 
 static const Row *find_row(const char *name, size_t n) {
