@@ -163,6 +163,7 @@ case('tensor.grad(tensor.ones(1), {5})', "a table of tensors expected, got numbe
 case('tensor.no_grad(5)', "argument 1 (f): a function expected, got number 5")
 case('tensor.load("/nonexistent/x.npy")', "/nonexistent/x.npy")
 case('tensor.ones(2):save("/nonexistent/x.npy")', "/nonexistent/x.npy")
+case('tensor.load("a\\0b")', "a string without zero bytes expected")
 case('tensor.random_state("x")', "argument 1 (seed): a whole number expected")
 case('tensor.gradcheck("nothing")', "there is no op 'nothing'")
 

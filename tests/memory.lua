@@ -24,6 +24,26 @@ check.run("temporary tensors", function()
   check.that(highest - before.live < 64e6, ("big ones stay below 64 MB, got %.1f"):format((highest - before.live) / 1e6))
 end)
 
+check.run("objects", function()
+  local before = settle()
+  local Net = nn.module("Net", {init = function(self) self.fc = nn.Linear(8, 8) end, forward = function(self, x) return self.fc(x) end})
+  local function cycles()
+    local net = nn.Sequential {Net(), nn.ReLU(), Net()}
+    net[1].above = function() return net end
+    local t = nn.Trainer {
+      model = net, loss = nn.MSELoss(), optim = optim.Adam(net:parameters()),
+      data = data.loader(data.tensors(tensor.ones(4, 8), tensor.ones(4))),
+    }
+    net[3].trainer = function() return t end
+  end
+  for _ = 1, 500 do cycles() end
+  settle()
+  settle()
+  local after = settle()
+  check.equal(after.objects, before.objects, "objects that nobody has are gone")
+  check.that(after.live - before.live < 1e5, "with their memory")
+end)
+
 check.run("training", function()
   local t = networks.gan(8, 16)
   for _ = 1, 60 do t:step() end

@@ -188,6 +188,7 @@ static void check_type(Reader *r, int i, int at) {
   switch (r->s->arg[i].kind) {
     case ARG_TEXT:
       if (lua_type(L, at) != LUA_TSTRING) refuse(r, i, "a string", at);
+      if (strlen(lua_tostring(L, at)) != lua_rawlen(L, at)) refuse(r, i, "a string without zero bytes", at);
       break;
     case ARG_MODULE:
       if (!value_test(L, at, KIND_MODULE)) refuse(r, i, "a module", at);

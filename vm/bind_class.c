@@ -85,15 +85,11 @@ static Tensor *forward(Module *m, int n, Tensor *const *x) {
 
 /* ---- classes and instances ---- */
 
-static void free_instance(void *m) {
-  value_forget(m);
-}
-
 /* Upvalues: the class, the metatable of its instances' fields, the name. The stack: the class and the arguments of init. */
 static int instantiate(lua_State *L) {
   value_new(L, KIND_MODULE);
   lua_replace(L, 1);
-  Module *m = module_custom(lua_tostring(L, lua_upvalueindex(3)), forward, NULL, free_instance);
+  Module *m = module_custom(lua_tostring(L, lua_upvalueindex(3)), forward, NULL, value_forget);
   if (m) m->data = m;
   value_give(L, 1, m);
   lua_pop(L, 1);

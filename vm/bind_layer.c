@@ -7,16 +7,16 @@
 
 /* ---- layers ---- */
 
-/* The modules of the table at index become the children of m. */
-static void add_children(lua_State *L, Module *m, const char *who, int index) {
-  int n = (int)lua_rawlen(L, index);
+/* The modules of the table at index 2 become the parts of the module at index 1, whose row is called who. */
+static void add_children(lua_State *L, const char *who) {
+  int n = (int)lua_rawlen(L, 2);
   for (int i = 1; i <= n; i++) {
     char name[16];
-    lua_rawgeti(L, index, i);
-    Module *child = value_test(L, -1, KIND_MODULE);
-    if (!child) bind_fail(L, "%s: a table of modules expected, got %s at place %d", who, value_type(L, -1), i);
+    lua_rawgeti(L, 2, i);
+    if (!value_test(L, 3, KIND_MODULE))
+      bind_fail(L, "%s: a table of modules expected, got %s at place %d", who, value_type(L, 3), i);
     snprintf(name, sizeof name, "%d", i);
-    if (!module_add_child(m, name, child)) bind_error(L);
+    if (!put_child(L, name, 3)) bind_error(L);
     lua_pop(L, 1);
   }
 }
@@ -46,7 +46,11 @@ static int layer_call(lua_State *L) {
   value_new(L, KIND_MODULE);
   bind_arguments_to(L, 1, last, t->who, s, &a);
   value_give(L, last + 1, module_new(t->row, a.param));
-  if (modules) add_children(L, value_test(L, -1, KIND_MODULE), t->who, 1);
+  if (!modules) return 1;
+  lua_insert(L, 1);
+  lua_settop(L, 2); /* the module, its parts */
+  add_children(L, t->who);
+  lua_settop(L, 1);
   return 1;
 }
 
@@ -165,7 +169,8 @@ void bind_networks(lua_State *L) {
     const Loss *row = losses_at(i);
     bind_row(L, "nn.", row->name, row->args, row->help, row->example, row, loss_new);
   }
-  for (int i = 0; i < INITS; i++) bind_row(L, "nn.init.", inits[i].name, inits[i].args, inits[i].help, inits[i].example, &inits[i], init_call);
+  for (int i = 0; i < INITS; i++)
+    bind_row(L, "nn.init.", inits[i].name, inits[i].args, inits[i].help, inits[i].example, &inits[i], init_call);
   bind_fields(L, KIND_LOSS, "reduction", loss_field, NULL);
   value_metatable(L, KIND_LOSS);
   lua_pushcfunction(L, loss_call_lua);

@@ -7,28 +7,29 @@
 
 #include "vm.h"
 
-/* ---- augmentation: a function in Lua that C calls with each batch ---- */
+/* ---- augmentation: a function in Lua, among the fields of the loader's box, that C calls with each batch ---- */
 
 typedef struct Augment {
-  int function; /* in the registry */
+  Loader *loader;
   Tensor *x;
 } Augment;
 
 static int augment_protected(lua_State *L) {
   const Augment *a = lua_touserdata(L, 1);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, a->function);
+  value_push(L, KIND_LOADER, a->loader);
+  value_fields(L, -1);
+  lua_getfield(L, -1, "augment");
   value_push(L, KIND_TENSOR, a->x);
   lua_call(L, 1, 1);
   return 1;
 }
 
-static Tensor *augment_batch(void *data, Tensor *x) {
-  Augment *a = data;
+static Tensor *augment_batch(void *loader, Tensor *x) {
+  Augment a = {loader, x};
   lua_State *L = engine_state();
   if (!lua_checkstack(L, 4)) return nn_fail("data.loader: augment: the stack of Lua is full");
-  a->x = x;
   lua_pushcfunction(L, augment_protected);
-  lua_pushlightuserdata(L, a);
+  lua_pushlightuserdata(L, &a);
   bool ok = lua_pcall(L, 1, 1, 0) == LUA_OK;
   Tensor *out = ok ? value_test(L, -1, KIND_TENSOR) : NULL;
   if (!ok)
@@ -43,30 +44,21 @@ static Tensor *augment_batch(void *data, Tensor *x) {
   return out;
 }
 
-static void augment_free(void *data) {
-  Augment *a = data;
-  if (value_state()) luaL_unref(value_state(), LUA_REGISTRYINDEX, a->function);
-  memory_free(a);
-}
-
-static void set_augment(lua_State *L, Loader *l, int function) {
-  Augment *a = memory_new(sizeof *a);
-  if (!a) bind_error(L);
-  l->data = a;
-  l->free_data = augment_free;
-  a->function = LUA_NOREF;
-  lua_pushvalue(L, function);
-  a->function = luaL_ref(L, LUA_REGISTRYINDEX);
-  l->augment = augment_batch;
-}
-
 static int data_loader(lua_State *L) {
   Arguments a;
   bind_own_arguments(L, &a);
   Dataset *set = value_check(L, a.place[0], KIND_DATASET, "data.loader", "argument 1 (set)");
   value_new(L, KIND_LOADER);
   value_give(L, lua_gettop(L), loader_new(set, (long)a.param[1].number, a.param[2].number != 0, a.param[3].number != 0));
-  if (a.place[4]) set_augment(L, value_test(L, -1, KIND_LOADER), a.place[4]);
+  if (!a.place[4]) return 1;
+  value_fields(L, -1);
+  lua_pushvalue(L, a.place[4]);
+  lua_setfield(L, -2, "augment");
+  lua_pop(L, 1);
+  Loader *l = value_test(L, -1, KIND_LOADER);
+  l->augment = augment_batch;
+  l->data = l;
+  l->free_data = value_forget;
   return 1;
 }
 
@@ -83,7 +75,7 @@ static Loader *new_walk(Loader *l) {
   random_use(before);
   if (!walk) return NULL;
   walk->augment = l->augment;
-  walk->data = l->data; /* l's own, which lives as long as the box in which the walk is kept */
+  walk->data = l->data; /* l itself, whose box keeps the walk */
   return walk;
 }
 

@@ -98,15 +98,28 @@ static bool get_field(lua_State *L, void *object, const char *key) {
   return true;
 }
 
+/* The module at index 1 gets the one at `child` as its part, in place of one of that name. */
+bool put_child(lua_State *L, const char *name, int child) {
+  Module *m = value_test(L, 1, KIND_MODULE);
+  int old = child_named(m, name);
+  const Module *was = old >= 0 ? m->child[old].module : NULL;
+  if (!module_add_child(m, name, value_test(L, child, KIND_MODULE))) return false;
+  for (int i = 0; was && i < m->children; i++)
+    if (m->child[i].module == was) was = NULL; /* it stands elsewhere too */
+  if (was) value_release(L, 1, was);
+  value_anchor(L, 1, child);
+  return true;
+}
+
 /* G[1] = module: in place of a child, or behind the last. */
 static bool set_child(lua_State *L, Module *m, double i) {
   char name[16];
-  Module *child = value_check(L, 3, KIND_MODULE, m->name, "a numbered part");
+  value_check(L, 3, KIND_MODULE, m->name, "a numbered part");
   if (i < 1 || i > m->children + 1 || i != floor(i))
     bind_fail(L, "%s: parts are numbered 1 to %d, and %d adds one; got %s", m->name, m->children, m->children + 1,
               value_type(L, 2));
   snprintf(name, sizeof name, "%d", (int)i);
-  if (!module_add_child(m, (int)i <= m->children ? m->child[(int)i - 1].name : name, child)) bind_error(L);
+  if (!put_child(L, (int)i <= m->children ? m->child[(int)i - 1].name : name, 3)) bind_error(L);
   return true;
 }
 
@@ -127,7 +140,7 @@ static bool set_field(lua_State *L, void *object, const char *key) {
   Tensor *t = value_test(L, 3, KIND_TENSOR);
   int old_child = key ? child_named(m, key) : -1, old = key ? tensor_named(m, key) : -1;
   if (key && child) {
-    if (!module_add_child(m, key, child)) bind_error(L);
+    if (!put_child(L, key, 3)) bind_error(L);
     return true;
   }
   if (old_child >= 0) bind_fail(L, "%s: %s is a module and can only be replaced by one, got %s", m->name, key, value_type(L, 3));
@@ -337,7 +350,7 @@ static int module_register_parameter(lua_State *L) {
 static int module_add_module(lua_State *L) {
   Arguments a;
   bind_own_arguments(L, &a);
-  return return_self(L, module_add_child(self(L), bind_text(L, &a, 0), value_test(L, a.place[1], KIND_MODULE)));
+  return return_self(L, put_child(L, bind_text(L, &a, 0), a.place[1]));
 }
 
 static int module_append(lua_State *L) {
@@ -346,7 +359,7 @@ static int module_append(lua_State *L) {
   Module *m = self(L);
   bind_own_arguments(L, &a);
   snprintf(name, sizeof name, "%d", m->children + 1);
-  return return_self(L, module_add_child(m, name, value_test(L, a.place[0], KIND_MODULE)));
+  return return_self(L, put_child(L, name, a.place[0]));
 }
 
 #define NET "nn.Linear(2, 3)"

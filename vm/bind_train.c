@@ -20,6 +20,12 @@ static const Param *param_of(const Arguments *a, const char *name) {
   return &a->param[i];
 }
 
+/* The objects among the arguments live as long as the trainer's box. */
+static void anchor_parts(lua_State *L, int box, const Arguments *a) {
+  for (int i = 0; i < a->s->count; i++)
+    if (a->place[i] && value_kind(L, a->place[i]) >= 0) value_anchor(L, box, a->place[i]);
+}
+
 static int gan_trainer_call(lua_State *L) {
   const char *who = "gan.Trainer";
   Arguments a;
@@ -44,7 +50,9 @@ static int gan_trainer_call(lua_State *L) {
   };
   o.latent = 1;
   for (int i = 0; i < latent->count; i++) o.latent *= o.latent_shape[i] = latent->list[i];
-  return value_give(L, last + 1, gan_trainer_new(&o));
+  value_give(L, last + 1, gan_trainer_new(&o));
+  anchor_parts(L, last + 1, &a);
+  return 1;
 }
 
 static int fit_trainer_call(lua_State *L) {
@@ -63,6 +71,7 @@ static int fit_trainer_call(lua_State *L) {
       .test = given(L, &a, who, "test", KIND_LOADER),
   };
   int pushed = value_give(L, last + 1, fit_trainer_new(&o));
+  anchor_parts(L, last + 1, &a);
   value_fields(L, last + 1);
   value_push(L, KIND_LOADER, o.test);
   lua_setfield(L, -2, "test");

@@ -45,6 +45,7 @@ static int window_watch(lua_State *L) {
   Arguments a;
   bind_own_arguments(L, &a);
   Trainer *t = value_check(L, a.place[0], KIND_TRAINER, "window:watch", "trainer");
+  value_anchor(L, 1, a.place[0]);
   return itself(L, watch_begin(v, t));
 }
 

@@ -15,9 +15,10 @@ static int memory_call(lua_State *L) {
   const struct {
     const char *name;
     size_t value;
-  } fields[] = {{"live", use.live}, {"cached", use.cached}, {"peak", use.peak}, {"limit", use.limit}, {"fresh", use.fresh}};
-  lua_createtable(L, 0, 5);
-  for (int i = 0; i < 5; i++) {
+  } fields[] = {{"live", use.live},   {"cached", use.cached}, {"peak", use.peak},
+                {"limit", use.limit}, {"fresh", use.fresh},   {"objects", (size_t)value_count()}};
+  lua_createtable(L, 0, 6);
+  for (int i = 0; i < 6; i++) {
     lua_pushinteger(L, (lua_Integer)fields[i].value);
     lua_setfield(L, -2, fields[i].name);
   }
@@ -43,7 +44,7 @@ const Function functions_engine[] = {
      clock_call},
     {"memory", "",
      "What tensors take: live, cached for the next ones, peak and limit in bytes; fresh counts the blocks ever asked of the "
-     "system.",
+     "system, objects what scripts hold of tensors, modules and the like.",
      "memory().live", memory_call},
     {"threads", "n:integer=nil", "How many threads compute; sets it when n is given (1 to 64).", "threads()", threads_call},
     {"args", "options:table",

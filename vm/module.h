@@ -4,9 +4,10 @@
 
 #include "vm.h"
 
-bool class_of(lua_State *L, int index);              /* was the module at index made by nn.module? */
-bool class_field(lua_State *L, int index, bool own); /* pushes the value of the key at 2 from its fields, or from its class */
-int class_forward(lua_State *L, Module *m);          /* calls forward with all arguments on the stack */
+bool class_of(lua_State *L, int index);                    /* was the module at index made by nn.module? */
+bool class_field(lua_State *L, int index, bool own);       /* pushes the value of the key at 2 from its fields, or from its class */
+int class_forward(lua_State *L, Module *m);                /* calls forward with all arguments on the stack */
+bool put_child(lua_State *L, const char *name, int child); /* of the module at index 1; false with nn_error() */
 void bind_modules(lua_State *L);
 extern const Function functions_class[];
 

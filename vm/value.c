@@ -2,8 +2,10 @@
  *
  * Boxes of modules, optimizers and the like, and of parameters, are found again in a weak table: the same object gives the
  * same userdata. A box may have fields, a Lua table that belongs to the object rather than to the box (the self.x of a
- * module written in Lua). When Lua lets go of such a box while C still holds its object, the box is kept aside without a
- * reference of its own, until it is asked for again or value_forget() says that the object is gone. */
+ * module written in Lua), so the box should live as long as C holds the object. The box of the holder refers to it
+ * (value_anchor), which shows the collector cycles through C. When the holder has no box, Lua lets go of the box first; then
+ * it is kept aside without a reference of its own, until it is asked for again or value_forget() says that the object is
+ * gone. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,6 +223,21 @@ void value_fields(lua_State *L, int index) {
   lua_setiuservalue(L, index, 1);
 }
 
+void value_anchor(lua_State *L, int owner, int part) {
+  part = lua_absindex(L, part);
+  value_fields(L, owner);
+  lua_pushvalue(L, part);
+  lua_rawsetp(L, -2, ((Box *)lua_touserdata(L, part))->object);
+  lua_pop(L, 1);
+}
+
+void value_release(lua_State *L, int owner, const void *object) {
+  value_fields(L, owner);
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, object);
+  lua_pop(L, 1);
+}
+
 void value_forget(void *object) {
   if (!main_state) return;
   lua_State *L = main_state;
@@ -232,10 +249,16 @@ void value_forget(void *object) {
   }
 }
 
-/* Only a module says when it goes (its free_data calls value_forget), so only its fields can be kept for it. */
+/* Does the object tell when it goes? Then it has a free_data that calls value_forget. */
+static bool will_tell(const Box *box) {
+  const Module *m = box->object;
+  const Loader *l = box->object;
+  return (box->kind == KIND_MODULE && m->free_data) || (box->kind == KIND_LOADER && l->free_data);
+}
+
 static bool is_still_needed(lua_State *L, const Box *box) {
-  if (box->kind != KIND_MODULE || ((Module *)box->object)->refs < 2) return false;
-  if (!((Module *)box->object)->free_data) return false;
+  if (!will_tell(box)) return false;
+  if ((box->kind == KIND_MODULE ? ((Module *)box->object)->refs : ((Loader *)box->object)->refs) < 2) return false;
   bool fields = lua_getiuservalue(L, 1, 1) == LUA_TTABLE;
   lua_pop(L, 1);
   return fields;

@@ -52,10 +52,13 @@ void *value_check(lua_State *L, int index, Kind kind, const char *who,
 const char *value_type(lua_State *L, int index); /* "tensor (2,3)", "number 5", "nil", for error messages */
 void value_remember(lua_State *L, int index);    /* from now on value_push finds this box for its object */
 void value_fields(lua_State *L, int index);      /* pushes the box's table of fields */
-void value_forget(void *object);                 /* the object of a box with fields is going */
-void value_metatable(lua_State *L, Kind kind);   /* pushes it */
-lua_State *value_state(void);                    /* the main state, NULL once it is closed: for objects that outlive it */
-lua_Integer value_count(void);                   /* live boxes, for tests */
+/* Tells Lua that the object in the box at `owner` holds the one in the box at `part`, or no longer does. */
+void value_anchor(lua_State *L, int owner, int part);
+void value_release(lua_State *L, int owner, const void *object);
+void value_forget(void *object);               /* the object of a box with fields is going: its free_data calls this */
+void value_metatable(lua_State *L, Kind kind); /* pushes it */
+lua_State *value_state(void);                  /* the main state, NULL once it is closed: for objects that outlive it */
+lua_Integer value_count(void);                 /* live boxes, for tests */
 
 /* ---- topics (topic.c): all that has a name and help: ops, layers, ..., functions of the program, of stdlib/ ---- */
 
