@@ -10,10 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import zlib
 
 GANDER = os.path.abspath(os.environ.get("GANDER", "build/gander"))
 PATIENCE = 60  # seconds for anything that should happen at once; sanitizers and busy machines are slow
+os.environ.setdefault("LSAN_OPTIONS", "print_suppressions=0:suppressions=" + os.path.abspath("tests/lsan.supp"))
 folder = tempfile.mkdtemp(prefix="gander-window-")
 atexit.register(shutil.rmtree, folder, True)
 passed = failed = 0
@@ -43,7 +45,7 @@ def wait(condition, seconds=PATIENCE):
 
 def start_screen():
     read, write = os.pipe()
-    server = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", "1280x900x24", "-fbdir", folder, "-nolisten", "tcp"],
+    server = subprocess.Popen(["Xvfb", "-displayfd", str(write), "-screen", "0", "1280x900x24", "-fbdir", folder, "-nolisten", "tcp", "-noreset"],
                               pass_fds=[write], stderr=subprocess.DEVNULL)
     atexit.register(server.kill)
     os.close(write)
@@ -431,7 +433,8 @@ if __name__ == "__main__":
         try:
             test()
         except Exception as error:  # one broken test is one failure, not the end
-            check(False, f"{test.__name__}: {type(error).__name__}: {error}")
+            check(False, f"{test.__name__}: {type(error).__name__}: {error}\n" + traceback.format_exc())
+            print(open(os.path.join(folder, "said"), errors="replace").read()[-2000:])
         print(f"{test.__name__}: {time.monotonic() - began:.1f} s", flush=True)
     print(f"{passed} passed, {failed} failed")
     sys.exit(failed > 0)

@@ -34,10 +34,7 @@ static const Symbol sdl_symbols[] = {{"SDL_Init", &sdl.Init},
                                      {"SDL_SetSurfaceBlendMode", &sdl.SetSurfaceBlendMode},
                                      {"SDL_UpperBlit", &sdl.UpperBlit},
                                      {"SDL_FreeSurface", &sdl.FreeSurface},
-                                     {"SDL_RegisterEvents", &sdl.RegisterEvents},
-                                     {"SDL_PushEvent", &sdl.PushEvent},
                                      {"SDL_PollEvent", &sdl.PollEvent},
-                                     {"SDL_WaitEventTimeout", &sdl.WaitEventTimeout},
                                      {NULL, NULL}};
 
 static const Symbol ttf_symbols[] = {{"TTF_Init", &ttf.Init},

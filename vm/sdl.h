@@ -24,10 +24,7 @@ extern struct Sdl {
   __typeof__(SDL_SetSurfaceBlendMode) *SetSurfaceBlendMode;
   __typeof__(SDL_UpperBlit) *UpperBlit;
   __typeof__(SDL_FreeSurface) *FreeSurface;
-  __typeof__(SDL_RegisterEvents) *RegisterEvents;
-  __typeof__(SDL_PushEvent) *PushEvent;
   __typeof__(SDL_PollEvent) *PollEvent;
-  __typeof__(SDL_WaitEventTimeout) *WaitEventTimeout;
 } sdl;
 
 extern struct Ttf {

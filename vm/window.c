@@ -1,9 +1,10 @@
 /* Windows: the main thread's loop. It copies what changed of a view, draws it in memory and hands it to SDL; it waits
- * for neither the engine nor the network, and it sleeps while nothing changes. */
+ * for neither the engine nor the network, and draws only what changed. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "sdl.h"
 #include "view.h"
@@ -22,54 +23,40 @@ typedef struct Window {
   double message_until; /* when the message in the status line goes; 0: there is none */
 } Window;
 
-/* Seconds between frames, at least and at most, and after a key; the part of a processor that drawing may take. */
-static const double frame_time = 1.0 / 60, longest_wait = 0.5, eager_time = 1, draw_share = 0.04;
+/* Seconds: between frames, at least and at most; without such delay after a key; between two looks for events, when nothing
+ * changed for a while. The part of a processor that drawing may take. */
+static const double frame_time = 1.0 / 60, longest_wait = 0.5, eager_time = 1, idle_time = 1.0 / 30, busy_time = 5,
+                    draw_share = 0.04;
 enum { MIN_WIDTH = 360, MIN_HEIGHT = 260 };
 
 static Window *window[VIEWS];
 static int windows;
 
-/* ---- waking the main thread ---- */
+/* ---- sleeping ---- */
 
+/* The thread looks for SDL's events between sleeps of its own: while SDL_WaitEvent waits, SDL (2.26) wakes it by messages to
+ * its window, and one that comes after the window is gone makes Xlib end the process. */
 static pthread_mutex_t wake_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t woken = PTHREAD_COND_INITIALIZER;
-static bool wake_pending, in_sdl; /* under wake_lock; in_sdl: it waits for SDL's events, not for woken */
-static Uint32 wake_event;
-
-static void ring(void) {
-  SDL_Event e = {.type = wake_event};
-  sdl.PushEvent(&e);
-}
+static bool wake_pending;
 
 void window_wake(void) {
   pthread_mutex_lock(&wake_lock);
-  if (!wake_pending && in_sdl) ring();
   wake_pending = true;
   pthread_cond_signal(&woken);
   pthread_mutex_unlock(&wake_lock);
 }
 
-static void take_wake(void) {
+static void sleep_without_windows(void) {
   pthread_mutex_lock(&wake_lock);
+  while (!wake_pending) pthread_cond_wait(&woken, &wake_lock);
   wake_pending = false;
   pthread_mutex_unlock(&wake_lock);
 }
 
-static void enter_sdl(void) {
-  pthread_mutex_lock(&wake_lock);
-  if (wake_pending && !in_sdl) ring();
-  in_sdl = true;
-  pthread_mutex_unlock(&wake_lock);
-}
+/* ---- SDL's beginning and end ---- */
 
-static void sleep_without_windows(void) {
-  pthread_mutex_lock(&wake_lock);
-  in_sdl = false;
-  while (!wake_pending) pthread_cond_wait(&woken, &wake_lock);
-  pthread_mutex_unlock(&wake_lock);
-}
-
-/* ---- SDL's beginning ---- */
+static bool sdl_runs;
 
 /* Without one SDL goes on to drivers that show nothing, or take the whole console. */
 static bool is_display(const char *driver) {
@@ -79,12 +66,9 @@ static bool is_display(const char *driver) {
   return true;
 }
 
-/* SDL stays until the process ends: a wake-up may be on its way to a window that was just destroyed, and SDL_Quit would
- * wait for the X server's complaint about that, upon which Xlib ends the process. */
 static const char *sdl_begin(void) {
-  static bool runs;
-  const char *why = runs ? NULL : sdl_load();
-  if (runs || why) return why;
+  const char *why = sdl_runs ? NULL : sdl_load();
+  if (sdl_runs || why) return why;
   sdl.SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1"); /* signals are the engine's */
   sdl.SetHint(SDL_HINT_VIDEO_ALLOW_SCREENSAVER, "1");
   sdl.SetHint(SDL_HINT_QUIT_ON_LAST_WINDOW_CLOSE, "0");
@@ -95,9 +79,13 @@ static const char *sdl_begin(void) {
   }
   /* X takes pixels from shared memory; through OpenGL a machine without a graphics card would draw them twice */
   if (!strcmp(sdl.GetCurrentVideoDriver(), "x11")) sdl.SetHint(SDL_HINT_FRAMEBUFFER_ACCELERATION, "0");
-  wake_event = sdl.RegisterEvents(1);
-  runs = true;
+  sdl_runs = true;
   return NULL;
+}
+
+static void sdl_end(void) {
+  if (sdl_runs) sdl.Quit();
+  sdl_runs = false;
 }
 
 /* ---- opening and closing ---- */
@@ -402,18 +390,21 @@ static double due(const Window *w) {
   return w->message_until > 0 ? w->message_until : (double)INFINITY;
 }
 
-/* Draws what is to be drawn; how long the loop may then sleep, in milliseconds, -1 for until an event. */
-static int draw_due(void) {
-  double soonest = (double)INFINITY;
+/* Draws what is to be drawn; how many seconds the loop may then sleep. */
+static double draw_due(void) {
+  static double busy; /* when something was last drawn */
+  double now = view_clock(), soonest = now - busy < busy_time ? frame_time : idle_time;
   for (int i = 0; i < windows; i++) {
-    double at = due(window[i]), now = view_clock();
+    double at = due(window[i]);
     if (at > now) {
       soonest = fmin(soonest, at - now);
       continue;
     }
     draw(window[i]);
+    busy = now;
+    soonest = 0;
   }
-  return isinf(soonest) ? -1 : (int)ceil(fmin(soonest, 60) * 1000);
+  return soonest;
 }
 
 /* ---- the loop ---- */
@@ -461,25 +452,18 @@ static void serve_views(void) {
 
 int window_main(void) {
   int status = 0;
-  bool waits = false; /* for the time when changes may be drawn: until then no more wakings are needed */
-  for (;;) {
-    if (!waits) take_wake();
-    if (engine_ended(&status)) break;
+  while (!engine_ended(&status)) {
     serve_views();
     if (!windows) {
       sleep_without_windows();
       continue;
     }
-    enter_sdl();
-    int sleep = draw_due();
-    bool waited = waits;
-    waits = sleep >= 0;
-    if (waited && !waits) continue; /* what came meanwhile */
     SDL_Event e;
-    if (!sdl.WaitEventTimeout(&e, sleep)) continue;
-    do handle(&e);
-    while (windows && sdl.PollEvent(&e));
+    while (windows && sdl.PollEvent(&e)) handle(&e);
+    double rest = draw_due();
+    nanosleep(&(struct timespec){0, (long)(rest * 1e9)}, NULL);
   }
   while (windows) close_window(window[0]);
+  sdl_end();
   return status;
 }
