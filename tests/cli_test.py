@@ -1,6 +1,7 @@
 """The command line: options, statuses, the text of errors, a script's own options, signals, pipes."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -221,6 +222,35 @@ check("a reader that goes ends it quietly", p.stdout == "1\n2\n" and p.stderr ==
 expect(["-e", "local f = io.popen('true', 'w') os.execute('sleep 0.1') f:write(('x'):rep(1e5)) print(f:flush()) print('lives')"], out=None)
 check("a writer lives on", run("-e", "f = io.popen('true', 'w') os.execute('sleep 0.2') f:write(('x'):rep(1e5)) print 'lives'")[1] == "lives\n")
 
+
+# ---- a full disk: no file may grow beyond a few thousand bytes ----
+
+full = script('''
+local view = window.open {title = "full", out = arg[1] .. "/views", every = 50}
+local G = nn.Sequential {nn.Linear(2, 400), nn.Reshape(20, 20, 1)}
+local D = nn.Sequential {nn.Flatten(), nn.Linear(400, 1)}
+local t = gan.Trainer {generator = G, discriminator = D, latent = 2, loss = "bce-logits",
+  data = data.loader(data.tensors(tensor.randn(64, 20, 20, 1)), {batch = 8}),
+  optim_g = optim.SGD(G:parameters()), optim_d = optim.SGD(D:parameters())}
+view:watch(t)
+print(pcall(t.run, t, {steps = 400}))
+for name, save in pairs {
+  png = function() view:save(arg[1] .. "/view.png") end,
+  npy = function() tensor.zeros(100000):save(arg[1] .. "/x.npy") end,
+  net = function() G:save(arg[1] .. "/G.net") end,
+  checkpoint = function() t:save(arg[1] .. "/t.ckpt") end} do print(name, pcall(save)) end
+print(t.report.step, 1 + 1)
+''', "full.lua")
+with tempfile.TemporaryDirectory() as out:
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+    p = subprocess.run([GANDER, "--headless", full, out], capture_output=True, text=True, timeout=100, preexec_fn=limit)
+    check("training goes on when the disk is full", p.returncode == 0 and p.stdout.startswith("true\n") and p.stdout.endswith("400\t2\n"), p)
+    check("and says so once", p.stderr.count("cannot write: File too large; nothing was changed") == 1, p.stderr)
+    for name in ("png", "npy", "net", "checkpoint"):
+        line = next(line for line in p.stdout.splitlines() if line.startswith(name))
+        check("full disk: " + name, "false" in line and line.endswith("cannot write: File too large; nothing was changed"), line)
+    left = [name for name in os.listdir(out) if name != "views"]
+    check("nothing is left half-written", left == [], left)
 
 
 def start_time():

@@ -10,11 +10,8 @@
 bool file_write(const char *path, const void *bytes, size_t n) {
   SafeFile *file = safe_open(path);
   if (!file) return false;
-  if (!safe_write(file, bytes, n)) {
-    safe_cancel(file);
-    return false;
-  }
-  return safe_close(file);
+  safe_write(file, bytes, n);
+  return safe_close(file); /* which says what went wrong, here or before */
 }
 
 bool folder_make(const char *path) {
