@@ -11,19 +11,20 @@ static const double message_time = 4;                           /* seconds */
 /* Where a reported value is drawn; without a row it gets a plot of its own, with an empty title it is only in log.csv. */
 static const struct Place {
   const char *value, *plot, *curve;
-} place[] = {{"loss_g", "Loss", "G"},
-             {"loss_d", "Loss", "D"},
-             {"loss", "Loss", "training"},
-             {"test_loss", "Loss", "test"},
-             {"D(x)", "Discriminator", "D(x)"},
-             {"D(G(z))", "Discriminator", "D(G(z))"},
-             {"accuracy", "Accuracy", "training"},
-             {"test_accuracy", "Accuracy", "test"},
-             {"penalty", "Gradient penalty", "penalty"},
-             {"grad", "", ""},
-             {"grad_g", "", ""},
-             {"grad_d", "", ""},
-             {NULL, NULL, NULL}};
+  bool held; /* measured now and then and reported until the next time: drawn when it changes */
+} place[] = {{"loss_g", "Loss", "G", false},
+             {"loss_d", "Loss", "D", false},
+             {"loss", "Loss", "training", false},
+             {"test_loss", "Loss", "test", true},
+             {"D(x)", "Discriminator", "D(x)", false},
+             {"D(G(z))", "Discriminator", "D(G(z))", false},
+             {"accuracy", "Accuracy", "training", false},
+             {"test_accuracy", "Accuracy", "test", true},
+             {"penalty", "Gradient penalty", "penalty", false},
+             {"grad", "", "", false},
+             {"grad_g", "", "", false},
+             {"grad_d", "", "", false},
+             {NULL, NULL, NULL, false}};
 
 /* ---- curves and status ---- */
 
@@ -32,6 +33,7 @@ static bool add_value(View *v, const Report *r, int i) {
   while (p->value && strcmp(p->value, r->name[i])) p++;
   if (p->value && !p->plot[0]) return true;
   Panel *panel = scene_panel(&v->scene, &panel_plot, p->value ? p->plot : r->name[i]);
+  if (panel && p->held && plot_last(panel, p->curve) == r->value[i]) return true;
   if (!panel || !plot_add(panel, p->value ? p->curve : r->name[i], r->step, r->value[i])) return false;
   panel->version++;
   return true;

@@ -173,6 +173,36 @@ static Panel *new_panel(Scene *s, const PanelKind *kind) {
   return p;
 }
 
+/* Columns of the canvas, of the first plot's colour. */
+static int coloured_columns(const Canvas *c) {
+  int n = 0;
+  for (int x = 0; x < c->width; x++)
+    for (int y = 0; y < c->height; y++) {
+      const uint8_t *p = c->pixel + 4 * ((size_t)y * (size_t)c->width + (size_t)x);
+      Colour a = theme_dark.accent[0];
+      if (abs(p[0] - a.r) + abs(p[1] - a.g) + abs(p[2] - a.b) > 12) continue;
+      n++;
+      break;
+    }
+  return n;
+}
+
+/* Values measured now and then are joined, those on either side of a short gap are not. */
+static void test_sparse_plot(void) {
+  for (long every = 1; every <= 100; every += 99) {
+    Scene s;
+    CHECK(scene_begin(&s, "t", true));
+    Panel *p = new_panel(&s, &panel_plot);
+    for (long i = 1; i <= 401; i += every)
+      if (i < 120 || i > 280 || every > 1) CHECK(plot_add(p, "a", i, (double)(i % 3)));
+    Canvas c = blank(600, 400);
+    scene_draw(&s, &c, SCENE_ALL);
+    CHECK(every > 1 ? coloured_columns(&c) > 450 : coloured_columns(&c) < 400);
+    canvas_free(&c);
+    scene_end(&s);
+  }
+}
+
 /* A million values keep their extremes, whatever is merged. */
 static void test_long_plot(void) {
   Scene s, copy;
@@ -413,6 +443,7 @@ int main(void) {
   test_ticks();
   test_tick_texts();
   test_long_plot();
+  test_sparse_plot();
   test_images_panel();
   test_other_panels();
   test_text();

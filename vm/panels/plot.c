@@ -118,7 +118,8 @@ static void clear(void *data) {
 
 typedef struct Dots { /* a curve reduced to at most one point for each pixel column */
   int n;
-  double *x; /* steps */
+  bool sparse; /* measured now and then: dots joined by lines, nothing to smooth */
+  double *x;   /* steps */
   float *low, *mean, *high, *smooth;
 } Dots;
 
@@ -168,8 +169,29 @@ static void dots_fill(Dots *d, const Curve *c, int most) {
   }
 }
 
+/* Leaves out the gaps of a curve that is mostly gaps. */
+static void dots_close(Dots *d) {
+  int kept = 0;
+  for (int i = 0; i < d->n; i++) kept += !isnan(d->mean[i]);
+  d->sparse = kept * 4 < d->n;
+  if (!d->sparse) return;
+  kept = 0;
+  for (int i = 0; i < d->n; i++) {
+    if (isnan(d->mean[i])) continue;
+    d->x[kept] = d->x[i];
+    d->low[kept] = d->low[i];
+    d->mean[kept] = d->mean[i];
+    d->high[kept++] = d->high[i];
+  }
+  d->n = kept;
+}
+
 /* Gaussian average over the neighbours; its width is a fixed part of what is shown, so it looks alike at every length. */
 static void dots_smooth(Dots *d) {
+  if (d->sparse) {
+    memcpy(d->smooth, d->mean, (size_t)d->n * sizeof *d->mean);
+    return;
+  }
   float sigma = 0.012F * (float)d->n;
   if (sigma < 0.3F) sigma = 0.3F;
   int reach = (int)ceilf(2.5F * sigma);
@@ -256,6 +278,7 @@ static void draw_curve(Canvas *c, const Frame *f, const Dots *d, Point *p, float
   for (int i = 0; i < d->n; i++) p[i].y = at_y(f, d->smooth[i]);
   mask_begin(c, clip);
   mask_line(c, d->n, p, 2.2F * c->scale);
+  for (int i = 0; d->sparse && i < d->n; i++) mask_disc(c, p[i], 4 * c->scale);
   mask_paint(c, colour);
 }
 
@@ -329,6 +352,7 @@ static void draw(const Panel *panel, Canvas *c, Rect area, const Theme *theme) {
     ok = dots_new(&d[i], most);
     if (!ok) break;
     dots_fill(&d[i], &plot->curve[i], most);
+    dots_close(&d[i]);
     dots_smooth(&d[i]);
     any = any || d[i].n;
   }

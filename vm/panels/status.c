@@ -47,7 +47,8 @@ static void count_text(char *out, size_t size, long now, long all) {
 }
 
 static void numbers(char *epoch, char *step, size_t size, const Status *s) {
-  long now = s->epoch + 1, all = s->until > 0 && s->epoch_steps ? (s->until + s->epoch_steps - 1) / s->epoch_steps : 0;
+  bool between = s->until < 0 && s->epoch > 0 && s->epoch_steps && s->step % s->epoch_steps == 0; /* at rest after a whole epoch */
+  long now = s->epoch + !between, all = s->until > 0 && s->epoch_steps ? (s->until + s->epoch_steps - 1) / s->epoch_steps : 0;
   count_text(step, size, s->step, s->until);
   count_text(epoch, size, all && now > all ? all : now, all);
 }
