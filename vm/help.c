@@ -105,12 +105,12 @@ static void print_words(FILE *out, const char *text) {
 static void print_arguments(FILE *out, const Signature *s, int first) {
   for (int i = first; i < s->count; i++) {
     const Arg *arg = &s->arg[i];
-    fprintf(out, "  %-16s %s", arg->name, arg->kind == ARG_CHOICE ? "one of " : kind_words(arg->kind));
-    if (arg->kind == ARG_CHOICE)
+    bool choice = arg->kind == ARG_CHOICE, typed = choice || *kind_words(arg->kind);
+    fprintf(out, "  %-16s %s", arg->name, choice ? "one of " : kind_words(arg->kind));
+    if (choice)
       for (const char *c = arg->choices; *c; c++) fputc(*c == '|' ? ' ' : *c, out);
-    if (arg->optional && !arg->fallback.nil)
-      fprintf(out, *kind_words(arg->kind) ? "; default " : "default "), print_param(out, arg, &arg->fallback);
-    if (arg->optional && arg->fallback.nil) fprintf(out, *kind_words(arg->kind) ? "; optional" : "optional");
+    if (arg->optional && !arg->fallback.nil) fprintf(out, typed ? "; default " : "default "), print_param(out, arg, &arg->fallback);
+    if (arg->optional && arg->fallback.nil) fprintf(out, typed ? "; optional" : "optional");
     fputc('\n', out);
   }
 }
