@@ -88,6 +88,17 @@ static const Layer log_softmax_layer = {
     "LogSoftmax", "dim:dim=-1", "Logarithm of softmax over dim.", "nn.LogSoftmax()(tensor.randn(2, 3))", NULL, log_softmax_forward,
 };
 
+/* A slope that leaky_relu refuses is left to it to complain of. */
+bool layer_is_activation(const Module *m, Activation *a) {
+  *a = (Activation){0};
+  if (!m) return false;
+  if (m->forward == relu_forward) a->kind = ACTIVATION_RELU;
+  if (m->forward == sigmoid_forward) a->kind = ACTIVATION_SIGMOID;
+  if (m->forward == tanh_forward) a->kind = ACTIVATION_TANH;
+  if (m->forward == leaky_relu_forward && m->param[0].number >= 0) *a = (Activation){ACTIVATION_LEAKY_RELU, m->param[0].number};
+  return a->kind != ACTIVATION_NONE;
+}
+
 const Layer *const layers_activation[] = {&relu_layer, &leaky_relu_layer, &elu_layer,      &gelu_layer,    &silu_layer,
                                           &tanh_layer, &sigmoid_layer,    &softplus_layer, &softmax_layer, &log_softmax_layer,
                                           NULL};

@@ -107,7 +107,8 @@ static bool linear_build(Module *m) {
 
 static Tensor *linear_forward(Module *m, int n, Tensor *const *x) {
   if (!layer_wants(n, x, 0, whole(m, 0), "(...,%ld)")) return NULL;
-  return tensor_linear(x[0], part(m, 0), part(m, 1));
+  Activation a = layer_take(m, ACTIVATION_TANH);
+  return a.kind ? tensor_linear_activated(x[0], part(m, 0), part(m, 1), a) : tensor_linear(x[0], part(m, 0), part(m, 1));
 }
 
 static const Layer linear = {
@@ -136,7 +137,9 @@ static ConvShape conv_shape(const Param *stride, const Param *padding, const Par
 
 static Tensor *conv2d_forward(Module *m, int n, Tensor *const *x) {
   if (!layer_wants(n, x, 4, whole(m, 0), "(N,H,W,%ld)")) return NULL;
-  return tensor_conv2d(x[0], part(m, 0), part(m, 1), conv_shape(&m->param[3], &m->param[4], &m->param[5]));
+  ConvShape s = conv_shape(&m->param[3], &m->param[4], &m->param[5]);
+  Activation a = layer_take(m, ACTIVATION_TANH);
+  return a.kind ? tensor_conv2d_activated(x[0], part(m, 0), part(m, 1), s, a) : tensor_conv2d(x[0], part(m, 0), part(m, 1), s);
 }
 
 static const Layer conv2d = {
@@ -162,7 +165,10 @@ static bool conv_transpose2d_build(Module *m) {
 static Tensor *conv_transpose2d_forward(Module *m, int n, Tensor *const *x) {
   if (!layer_wants(n, x, 4, whole(m, 0), "(N,H,W,%ld)")) return NULL;
   ConvShape s = conv_shape(&m->param[3], &m->param[4], &m->param[7]);
-  return tensor_conv_transpose2d(x[0], part(m, 0), part(m, 1), s, m->param[5].list);
+  const long *extra = m->param[5].list;
+  Activation a = layer_take(m, ACTIVATION_TANH);
+  return a.kind ? tensor_conv_transpose2d_activated(x[0], part(m, 0), part(m, 1), s, extra, a)
+                : tensor_conv_transpose2d(x[0], part(m, 0), part(m, 1), s, extra);
 }
 
 static const Layer conv_transpose2d = {

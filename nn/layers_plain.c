@@ -151,16 +151,19 @@ static const Layer reshape = {
 
 /* ---- Sequential ---- */
 
-/* Each result is let go of as soon as the next layer has read it, unless the graph needs it. */
+/* Each result is let go of as soon as the next layer has read it, unless the graph needs it. Neighbours that can be are called
+ * together. */
 static Tensor *sequential_forward(Module *m, int n, Tensor *const *x) {
   if (n < 1 || (n != 1 && !m->children)) return nn_fail("takes one tensor, got %d", n);
   Tensor *y = m->children ? NULL : tensor_keep(x[0]);
-  for (int i = 0; i < m->children && !nn_failed(); i++) {
+  bool both = false;
+  for (int i = 0; i < m->children && !nn_failed(); i += 1 + both) {
     size_t scope = scope_enter();
-    Tensor *next = tensor_keep(module_call(m->child[i].module, i ? 1 : n, i ? &y : x));
+    Module *next = i + 1 < m->children ? m->child[i + 1].module : NULL;
+    Tensor *result = tensor_keep(module_call_both(m->child[i].module, next, i ? 1 : n, i ? &y : x, &both));
     scope_leave(scope, NULL);
     tensor_drop(y);
-    y = next;
+    y = result;
   }
   return tensor_own(y);
 }

@@ -222,6 +222,12 @@ static void road_leave(void) {
   module_drop(road[--length]);
 }
 
+static void note_output(Module *m, const Tensor *y) {
+  m->called = ++calls;
+  m->output_ndim = y->ndim;
+  memcpy(m->output, y->shape, sizeof m->output);
+}
+
 Tensor *module_call(Module *m, int n, Tensor *const *x) {
   if (!m || nn_failed() || !road_enter(m)) return NULL;
   size_t scope = scope_enter();
@@ -231,12 +237,33 @@ Tensor *module_call(Module *m, int n, Tensor *const *x) {
     road_tell(road, length, started, n, x);
     y = NULL;
   } else {
-    m->called = ++calls;
-    m->output_ndim = y->ndim;
-    memcpy(m->output, y->shape, sizeof m->output);
+    note_output(m, y);
   }
   road_leave();
   return scope_leave(scope, y);
+}
+
+/* What module_call_both offers to the layer it calls. */
+static struct {
+  const Module *to;
+  Activation activation;
+} offer;
+
+Activation layer_take(const Module *m, int last) {
+  if (offer.to != m || offer.activation.kind > last) return (Activation){0};
+  offer.to = NULL;
+  return offer.activation;
+}
+
+/* A module whose forward was replaced may look at its result, so that must be its own. */
+Tensor *module_call_both(Module *m, Module *next, int n, Tensor *const *x, bool *both) {
+  bool offered = m->layer && m->forward == m->layer->forward && !m->children && layer_is_activation(next, &offer.activation);
+  offer.to = offered ? m : NULL;
+  Tensor *y = module_call(m, n, x);
+  *both = offered && !offer.to;
+  offer.to = NULL;
+  if (y && *both) note_output(next, y);
+  return y;
 }
 
 Tensor *module_forward(Module *m, Tensor *x) {

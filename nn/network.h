@@ -13,6 +13,14 @@ bool layer_at_least(const Module *m, int i, long least);
  * last? `shape` says that in letters, with %ld for the channels. */
 bool layer_wants(int n, Tensor *const *x, int ndim, long channels, const char *shape);
 
+/* A layer may do the activation that follows it along with its own work. layer_is_activation: is m one of those that can be, as
+ * the layer that it was made as? layer_take: for forward(), the activation that it is asked to do, up to kind `last`; kind 0 when
+ * there is none. Taking it obliges. */
+bool layer_is_activation(const Module *m, Activation *a);
+Activation layer_take(const Module *m, int last);
+/* Calls m and, if m takes it along, the module that follows; says whether it did. */
+Tensor *module_call_both(Module *m, Module *next, int n, Tensor *const *x, bool *both);
+
 uint64_t walk_begin(void); /* the number of a new walk over modules */
 /* Adds to the waiting error which of the modules on the road failed, and what ran before it. */
 void road_tell(Module *const *road, int length, uint64_t since, int n, Tensor *const *x);

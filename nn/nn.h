@@ -314,20 +314,30 @@ Tensor *tensor_index_select(Tensor *x, long dim, Tensor *indices);
 Tensor *tensor_gather(Tensor *x, long dim, Tensor *indices);
 Tensor *tensor_index_add(Tensor *x, long dim, Tensor *indices, Tensor *source);   /* x with source's slices added */
 Tensor *tensor_scatter_add(Tensor *x, long dim, Tensor *indices, Tensor *source); /* gather's derivative */
+/* An activation function that some ops apply to their result on its way out; slope is leaky_relu's. */
+enum { ACTIVATION_NONE, ACTIVATION_RELU, ACTIVATION_LEAKY_RELU, ACTIVATION_SIGMOID, ACTIVATION_TANH };
+typedef struct Activation {
+  int kind;
+  double slope;
+} Activation;
 /* products and networks */
 Tensor *tensor_matmul(Tensor *a,
                       Tensor *b); /* (m,k)(k,n), batched over leading dimensions with broadcasting; vectors as in NumPy */
 Tensor *tensor_linear(Tensor *x, Tensor *weight, Tensor *bias); /* x (...,in) weight (out,in) bias (out) or NULL */
-Tensor *tensor_linear_weight(Tensor *x, Tensor *grad);          /* linear's derivative by weight: gradT x */
+Tensor *tensor_linear_activated(Tensor *x, Tensor *weight, Tensor *bias, Activation a);
+Tensor *tensor_linear_weight(Tensor *x, Tensor *grad); /* linear's derivative by weight: gradT x */
 /* Convolutions. x (N,H,W,Cin), weight (KH,KW,Cin,Cout), bias (Cout) or NULL; pairs are {height, width}. */
 typedef struct ConvShape {
   long stride[2], padding[2], dilation[2];
 } ConvShape;
 Tensor *tensor_conv2d(Tensor *x, Tensor *weight, Tensor *bias, ConvShape s);
+Tensor *tensor_conv2d_activated(Tensor *x, Tensor *weight, Tensor *bias, ConvShape s, Activation a);
 Tensor *tensor_conv2d_input(Tensor *grad, Tensor *weight, long height, long width, ConvShape s);  /* conv2d's derivative by x */
 Tensor *tensor_conv2d_weight(Tensor *x, Tensor *grad, long kernel_h, long kernel_w, ConvShape s); /* by weight */
 /* x (N,H,W,Cin), weight (KH,KW,Cout,Cin): out = (H-1)*stride - 2*padding + dilation*(K-1) + output_padding + 1 */
 Tensor *tensor_conv_transpose2d(Tensor *x, Tensor *weight, Tensor *bias, ConvShape s, const long output_padding[2]);
+Tensor *tensor_conv_transpose2d_activated(Tensor *x, Tensor *weight, Tensor *bias, ConvShape s, const long output_padding[2],
+                                          Activation a);
 Tensor *tensor_max_pool2d(Tensor *x, const long kernel[2], const long stride[2], const long padding[2]);
 Tensor *tensor_avg_pool2d(Tensor *x, const long kernel[2], const long stride[2], const long padding[2]);
 enum { UPSAMPLE_NEAREST, UPSAMPLE_BILINEAR };

@@ -3,22 +3,25 @@
 
 #include <string.h>
 
+#include "activate.h"
 #include "gather.h"
 #include "scatter.h"
 
-/* Sets n rows to `row`, or to zero. */
-static void fill(real *to, const real *row, long n, long columns) {
-  for (long i = 0; i < n; i++, to += columns)
-    if (row)
-      memcpy(to, row, (size_t)columns * sizeof(real));
+/* Sets n rows to what a sum of nothing gives: `bias` or zero, activated. */
+static void fill(real *to, const real *bias, long n, long columns, Activation then) {
+  for (long i = 0; i < n; i++)
+    if (bias)
+      memcpy(to + i * columns, bias, (size_t)columns * sizeof(real));
     else
-      memset(to, 0, (size_t)columns * sizeof(real));
+      memset(to + i * columns, 0, (size_t)columns * sizeof(real));
+  activate_all(to, n * columns, then);
 }
 
 bool conv_map(const Conv *v, const real *image, const real *weight, const real *bias, real *map) {
   long k = v->k, c = v->c;
-  if (!c || !k || !v->n) return fill(map, bias, v->n * v->map[0] * v->map[1], k), true;
-  Gather g = {.n = v->n, .picture = image, .channels = c, .weight = weight, .bias = bias, .out = map, .columns = k};
+  if (!c || !k || !v->n) return fill(map, bias, v->n * v->map[0] * v->map[1], k, v->then), true;
+  Gather g = {
+      .n = v->n, .picture = image, .channels = c, .weight = weight, .bias = bias, .then = v->then, .out = map, .columns = k};
   g.weight_step[0] = v->kernel[1] * c * k, g.weight_step[1] = c * k;
   g.row_step = k, g.column_step = 1;
   for (int i = 0; i < 2; i++) {
@@ -78,10 +81,18 @@ static bool phase(const Conv *v, int i, long k0, Gather *g) {
 }
 
 static bool image_by_phases(const Conv *v, const real *map, const real *weight, const real *bias, real *image) {
-  if (phases(v, 0) < v->stride[0] || phases(v, 1) < v->stride[1]) fill(image, bias, v->n * v->image[0] * v->image[1], v->c);
+  if (phases(v, 0) < v->stride[0] || phases(v, 1) < v->stride[1])
+    fill(image, bias, v->n * v->image[0] * v->image[1], v->c, v->then);
   for (long i = 0; i < phases(v, 0); i++)
     for (long j = 0; j < phases(v, 1); j++) {
-      Gather g = {.n = v->n, .picture = map, .channels = v->k, .weight = weight, .bias = bias, .out = image, .columns = v->c};
+      Gather g = {.n = v->n,
+                  .picture = map,
+                  .channels = v->k,
+                  .weight = weight,
+                  .bias = bias,
+                  .then = v->then,
+                  .out = image,
+                  .columns = v->c};
       g.row_step = 1, g.column_step = v->k;
       if (phase(v, 0, i, &g) && phase(v, 1, j, &g) && !gather_run(&g)) return false;
     }
@@ -98,6 +109,6 @@ static bool is_for_scatter(const Conv *v) {
 }
 
 bool conv_image(const Conv *v, const real *map, const real *weight, const real *bias, real *image) {
-  if (!v->c || !v->k || !v->n) return fill(image, bias, v->n * v->image[0] * v->image[1], v->c), true;
+  if (!v->c || !v->k || !v->n) return fill(image, bias, v->n * v->image[0] * v->image[1], v->c, v->then), true;
   return is_for_scatter(v) ? scatter_run(v, map, weight, bias, image) : image_by_phases(v, map, weight, bias, image);
 }

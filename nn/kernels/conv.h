@@ -14,6 +14,7 @@ typedef struct Conv {
   long n, c, k; /* samples, channels of the image, channels of the map */
   long image[2], map[2], kernel[2];
   long stride[2], padding[2], dilation[2];
+  Activation then; /* of the result of conv_map or conv_image */
 } Conv;
 
 bool conv_map(const Conv *v, const real *image, const real *weight, const real *bias, real *map);

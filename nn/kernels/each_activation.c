@@ -1,4 +1,5 @@
 /* Activation functions and their gradients: g is the gradient of the result y, x the argument. */
+#include "activate.h"
 #include "each_loop.h"
 #include "math.h"
 
@@ -26,32 +27,18 @@ CPU_VARIANTS void each_sigmoid_backward(const Run *r) {
   each2(r, sigmoid_slope);
 }
 
-INLINE real relu(real x) {
-  return x < 0 ? 0 : x;
-}
 CPU_VARIANTS void each_relu(const Run *r) {
   each1(r, relu);
 }
 
-INLINE real relu_slope(real g, real y) {
-  return y <= 0 ? 0 : g;
-}
 CPU_VARIANTS void each_relu_backward(const Run *r) {
   each2(r, relu_slope);
 }
 
-INLINE real leaky_relu(real x, real slope) {
-  const real low = x * slope;
-  return x > 0 ? x : low;
-}
 CPU_VARIANTS void each_leaky_relu(const Run *r) {
   each1p(r, leaky_relu);
 }
 
-INLINE real leaky_relu_slope(real g, real y, real slope) {
-  const real low = g * slope;
-  return y > 0 ? g : low;
-}
 CPU_VARIANTS void each_leaky_relu_backward(const Run *r) {
   each2p(r, leaky_relu_slope);
 }

@@ -91,6 +91,7 @@ static bool run_indirect(const Gather *g, bool merged) {
                            .depth = depth,
                            .panels = &panels,
                            .bias = g->bias,
+                           .then = g->then,
                            .locate = locate,
                            .job = &(Indirect){g, merged, zeros->data}});
     panels_drop(&panels);

@@ -17,7 +17,8 @@ typedef struct Gather {
   const real *weight;                         /* of tap 0,0 */
   long weight_step[2], row_step, column_step; /* to the next tap, channel and column */
   const real *bias;
-  real *out; /* images of out_size, whose pixels out_first + i out_step are set */
+  Activation then; /* of the result */
+  real *out;       /* images of out_size, whose pixels out_first + i out_step are set */
   long out_size[2], out_first[2], out_step[2], columns;
 } Gather;
 

@@ -51,6 +51,8 @@ static void run_matrix(const Plan *p, Panels panels, long i) {
                          .taps = 1,
                          .depth = m->k,
                          .panels = &panels,
+                         .bias = m->bias,
+                         .then = m->then,
                          .turned = p->swapped ? m->n : 0,
                          .locate = product_rows,
                          .job = &(ProductRows){first(p, i), m->k, c, p->swapped ? 1 : m->n}});

@@ -8,6 +8,8 @@ typedef struct Multiply {
   long batch, m, k, n; /* c (m,n) = a (m,k) b (k,n); k is at least 1 */
   const real *a, *b;
   real *c;
+  const real *bias;        /* (n), added to each row of c; or NULL */
+  Activation then;         /* of c */
   bool b_transposed;       /* b is written (n,k) */
   const long *a_at, *b_at; /* where each matrix of the batch begins; NULL for one */
 } Multiply;

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "activate.h"
+
 enum {
   POINTERS = 4096, /* to runs, in a block */
   TILES = 8,       /* most of a block */
@@ -129,9 +131,10 @@ static void run_panel(const Run *run, const Block *block, long panel, long taps,
   int width = b->width == 1 ? DOT_COLUMNS : b->width;
   long column = panel * width, columns = b->columns - column < width ? b->columns - column : width;
   real start[MOST_WIDTH] = {0}, *out[MOST_HEIGHT];
-  if (p->bias && first) memcpy(start, p->bias + column, (size_t)columns * sizeof(real));
+  bool begins = p->bias && first && !p->turned;
+  if (begins) memcpy(start, p->bias + column, (size_t)columns * sizeof(real));
   if (p->whole && b->width > 1) columns = (columns + run->tile->lanes - 1) / run->tile->lanes * run->tile->lanes;
-  Finish finish = {(int)columns, !first, p->bias && first ? start : NULL, out};
+  Finish finish = {(int)columns, !first, begins ? start : NULL, out};
   const real *from = b->data + column / b->width * b->panel_step + at * b->step, *const *a = block->a;
   real *const *to = block->out;
   for (long tile = block->from; tile < block->to; tile++) {
@@ -143,9 +146,25 @@ static void run_panel(const Run *run, const Block *block, long panel, long taps,
   }
 }
 
+/* What is left to do to the columns from .. to-1 of a block when their sums are complete. */
+static void finish_block(const Run *run, const Block *block, long from, long to) {
+  const Product *p = run->p;
+  long row = tile_row(run, block->from), rows = tile_row(run, block->to) - row;
+  if (!p->turned) {
+    if (p->then.kind) activate_rows(block->out, rows, from, to - from, p->then);
+    return;
+  }
+  for (long c = from; c < to && (p->bias || p->then.kind); c++) {
+    real *out = block->out[0] + c * p->turned;
+    for (long r = 0; p->bias && r < rows; r++) out[r] += p->bias[row + r];
+    activate(out, rows, p->then);
+  }
+}
+
 static void run_piece(const Run *run, long piece) {
   const Product *p = run->p;
   long number = piece / run->groups, group = piece % run->groups;
+  long first = group * run->panels / run->groups, end = (group + 1) * run->panels / run->groups;
   Block block;
   block.from = number * run->tiles / run->blocks;
   block.to = (number + 1) * run->tiles / run->blocks;
@@ -155,12 +174,13 @@ static void run_piece(const Run *run, long piece) {
     locate_block(run, &block, tap, taps);
     for (long k = 0; k < p->depth; k += RUN) {
       long depth = p->depth - k < RUN ? p->depth - k : RUN;
-      for (long panel = group * run->panels / run->groups; panel < (group + 1) * run->panels / run->groups; panel++)
-        run_panel(run, &block, panel, taps, depth, tap * p->depth + k, !tap && !k);
+      for (long panel = first; panel < end; panel++) run_panel(run, &block, panel, taps, depth, tap * p->depth + k, !tap && !k);
       if (k + depth < p->depth)
         for (long i = 0; i < pointers * taps; i++) block.a[i] += depth;
     }
   }
+  long width = p->panels->width == 1 ? DOT_COLUMNS : p->panels->width, columns = p->panels->columns;
+  finish_block(run, &block, first * width, end * width < columns ? end * width : columns);
 }
 
 static void run_pieces(void *job, long from, long to) {

@@ -25,9 +25,10 @@ void panels_fill(const Panels *p, long first, long rows, const real *b, long row
 typedef struct Product {
   long rows, taps, depth; /* of the first matrix: each row is `taps` runs of `depth` numbers */
   const Panels *panels;
-  const real *bias; /* a number for each column, or NULL */
+  const real *bias; /* a number for each column, or NULL; where the result is turned, for each row */
+  Activation then;  /* of the finished result */
   bool whole;       /* rows of the result have room for whole panels */
-  long turned;      /* from one column of the result to the next; 0: they lie side by side */
+  long turned;      /* from one column of the result to the next, where its rows lie side by side; 0: the columns do */
   /* Where runs tap..tap+taps of rows row..row+rows begin, in a[t * rows + r], and where their results do */
   void (*locate)(const void *job, long row, int rows, long tap, long taps, const real **a, real **out);
   const void *job;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "activate.h"
+
 #include "product.h"
 
 enum { ROWS = 56 }; /* of a product, at least: so many samples are taken together */
@@ -59,8 +61,11 @@ static void scatter_samples(void *job, long from, long to) {
                          .whole = true,
                          .locate = product_rows,
                          .job = &rows});
-  for (long n = from; n < to; n++)
-    add_patches(s, patches + (n - from) * s->pixels * s->room, s->image + n * v->image[0] * v->image[1] * v->c);
+  long size = v->image[0] * v->image[1] * v->c;
+  for (long n = from; n < to; n++) {
+    add_patches(s, patches + (n - from) * s->pixels * s->room, s->image + n * size);
+    activate(s->image + n * size, size, v->then);
+  }
 }
 
 typedef struct Pack {

@@ -339,6 +339,35 @@ Tensor *tensor_softplus(Tensor *x) {
   return call_one(&softplus_row, x);
 }
 
+/* ---- activations of other ops' results ---- */
+
+Activation activation_read(const Param *p) {
+  return (Activation){(int)p[0].number + ACTIVATION_RELU, p[1].number};
+}
+
+void activation_write(Param *p, Activation a) {
+  p[0] = (Param){.number = a.kind - ACTIVATION_RELU};
+  p[1] = (Param){.number = a.slope};
+}
+
+bool activated_shape(Call *c, const Op *other, int param) {
+  Call as_other = *c;
+  as_other.op = other;
+  if (!other->shape(&as_other)) return false;
+  const double slope = c->param[param + 1].number;
+  if (slope < 0) return call_fail(c, "negative_slope must be 0 or more, got %g", slope);
+  return call_shape(c, as_other.ndim, as_other.shape);
+}
+
+Tensor *activation_gradient(Activation a, Tensor *g, Tensor *y) {
+  switch (a.kind) {
+    case ACTIVATION_RELU: return call_two(&relu_backward_row, g, y, NULL);
+    case ACTIVATION_LEAKY_RELU: return call_two(&leaky_relu_backward_row, g, y, &(Param){.number = a.slope});
+    case ACTIVATION_SIGMOID: return call_two(&sigmoid_backward_row, g, y, NULL);
+    default: return call_two(&tanh_backward_row, g, y, NULL);
+  }
+}
+
 const Op *const ops_activation[] = {&relu_row, &relu_backward_row, &leaky_relu_row, &leaky_relu_backward_row,
                                     &elu_row,  &elu_backward_row,  &gelu_row,       &gelu_backward_row,
                                     &silu_row, &silu_backward_row, &sigmoid_row,    &sigmoid_backward_row,

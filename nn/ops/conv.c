@@ -2,6 +2,7 @@
  * so that all of them can be differentiated any number of times; conv_transpose2d is conv2d_input with a bias. */
 #include "../kernels/conv.h"
 #include "../row.h"
+#include "each.h"
 
 static const long MOST = 0x7fffffff; /* of any size here: their products stay within a long */
 
@@ -91,11 +92,16 @@ static bool conv2d_shape(Call *c) {
   return call_shape(c, 4, (long[]){x->shape[0], map[0], map[1], w->shape[3]});
 }
 
-static bool conv2d_forward(Call *c) {
+static bool conv2d_run(Call *c, Activation then) {
   Tensor *x = c->in[0], *w = c->in[1], *bias = c->n > 2 ? c->in[2] : NULL;
   ConvShape s = options(c->param);
   Conv v = describe(x->shape, w->shape, c->shape, &s);
+  v.then = then;
   return conv_map(&v, x->data, w->data, bias ? bias->data : NULL, c->out->data);
+}
+
+static bool conv2d_forward(Call *c) {
+  return conv2d_run(c, (Activation){0});
 }
 
 static void conv2d_backward(Call *c, Tensor *g, Tensor **d) {
@@ -123,6 +129,36 @@ Tensor *tensor_conv2d(Tensor *x, Tensor *weight, Tensor *bias, ConvShape s) {
   Param p[3] = {0};
   write_options(p, &s);
   return op_call(&conv2d, 3, (Tensor *[]){x, weight, bias}, p);
+}
+
+static bool conv2d_activated_shape(Call *c) {
+  return activated_shape(c, &conv2d, 3);
+}
+
+static bool conv2d_activated_forward(Call *c) {
+  return conv2d_run(c, activation_read(c->param + 3));
+}
+
+static void conv2d_activated_backward(Call *c, Tensor *g, Tensor **d) {
+  conv2d_backward(c, activation_gradient(activation_read(c->param + 3), g, c->out), d);
+}
+
+static const Op conv2d_activated = {
+    "conv2d_activated",
+    "x, weight, bias?, stride:pair=1, padding:pair=0, dilation:pair=1, " ACTIVATION_ARGS,
+    "conv2d and an activation of its result in one go, as nn.Sequential calls them.",
+    "tensor.randn(2,4,5,2):conv2d_activated(tensor.randn(3,3,2,3), tensor.randn(3), {activation=\"sigmoid\"})\n"
+    "tensor.randn(1,6,6,2):conv2d_activated(tensor.randn(4,4,2,3), nil, {stride=2, activation=\"leaky_relu\", negative_slope=0.2})",
+    conv2d_activated_shape,
+    conv2d_activated_forward,
+    conv2d_activated_backward,
+    "x weight out"};
+
+Tensor *tensor_conv2d_activated(Tensor *x, Tensor *weight, Tensor *bias, ConvShape s, Activation a) {
+  Param p[5] = {0};
+  write_options(p, &s);
+  activation_write(p + 3, a);
+  return op_call(&conv2d_activated, 3, (Tensor *[]){x, weight, bias}, p);
 }
 
 /* ---- conv2d_input: the gradient of conv2d by x, whose height and width are given ---- */
@@ -249,11 +285,16 @@ static bool conv_transpose2d_shape(Call *c) {
   return call_shape(c, 4, (long[]){x->shape[0], size[0], size[1], w->shape[2]});
 }
 
-static bool conv_transpose2d_forward(Call *c) {
+static bool conv_transpose2d_run(Call *c, Activation then) {
   Tensor *x = c->in[0], *w = c->in[1], *bias = c->n > 2 ? c->in[2] : NULL;
   ConvShape s = transpose_options(c);
   Conv v = describe(c->shape, w->shape, x->shape, &s);
+  v.then = then;
   return conv_image(&v, x->data, w->data, bias ? bias->data : NULL, c->out->data);
+}
+
+static bool conv_transpose2d_forward(Call *c) {
+  return conv_transpose2d_run(c, (Activation){0});
 }
 
 static void conv_transpose2d_backward(Call *c, Tensor *g, Tensor **d) {
@@ -277,12 +318,48 @@ static const Op conv_transpose2d = {
     conv_transpose2d_backward,
     "x weight"};
 
-Tensor *tensor_conv_transpose2d(Tensor *x, Tensor *weight, Tensor *bias, ConvShape s, const long output_padding[2]) {
-  Param p[4], plain[3] = {0};
-  write_options(plain, &s);
+static void write_transpose_options(Param *p, const ConvShape *s, const long output_padding[2]) {
+  Param plain[3] = {0};
+  write_options(plain, s);
   p[0] = plain[0], p[1] = plain[1], p[3] = plain[2];
   p[2] = (Param){.count = 2, .list = {output_padding[0], output_padding[1]}};
+}
+
+Tensor *tensor_conv_transpose2d(Tensor *x, Tensor *weight, Tensor *bias, ConvShape s, const long output_padding[2]) {
+  Param p[4];
+  write_transpose_options(p, &s, output_padding);
   return op_call(&conv_transpose2d, 3, (Tensor *[]){x, weight, bias}, p);
 }
 
-const Op *const ops_conv[] = {&conv2d, &conv2d_input, &conv2d_weight, &conv_transpose2d, NULL};
+static bool conv_transpose2d_activated_shape(Call *c) {
+  return activated_shape(c, &conv_transpose2d, 4);
+}
+
+static bool conv_transpose2d_activated_forward(Call *c) {
+  return conv_transpose2d_run(c, activation_read(c->param + 4));
+}
+
+static void conv_transpose2d_activated_backward(Call *c, Tensor *g, Tensor **d) {
+  conv_transpose2d_backward(c, activation_gradient(activation_read(c->param + 4), g, c->out), d);
+}
+
+static const Op conv_transpose2d_activated = {
+    "conv_transpose2d_activated",
+    "x, weight, bias?, stride:pair=1, padding:pair=0, output_padding:pair=0, dilation:pair=1, " ACTIVATION_ARGS,
+    "conv_transpose2d and an activation of its result in one go, as nn.Sequential calls them.",
+    "tensor.randn(1,3,2,3):conv_transpose2d_activated(tensor.randn(4,4,2,3), tensor.randn(2), {stride=2, activation=\"tanh\"})",
+    conv_transpose2d_activated_shape,
+    conv_transpose2d_activated_forward,
+    conv_transpose2d_activated_backward,
+    "x weight out"};
+
+Tensor *tensor_conv_transpose2d_activated(Tensor *x, Tensor *weight, Tensor *bias, ConvShape s, const long output_padding[2],
+                                          Activation a) {
+  Param p[6];
+  write_transpose_options(p, &s, output_padding);
+  activation_write(p + 4, a);
+  return op_call(&conv_transpose2d_activated, 3, (Tensor *[]){x, weight, bias}, p);
+}
+
+const Op *const ops_conv[] = {&conv2d,           &conv2d_activated,           &conv2d_input, &conv2d_weight,
+                              &conv_transpose2d, &conv_transpose2d_activated, NULL};

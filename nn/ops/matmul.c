@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../kernels/activate.h"
 #include "../kernels/multiply.h"
 #include "../row.h"
+#include "each.h"
 
 #ifdef NN_DOUBLE
 #define gemm cblas_dgemm
@@ -36,12 +38,22 @@ static bool wants_blas(void) {
   return wish;
 }
 
+static void add_bias(void *job, long from, long to) {
+  const Multiply *m = job;
+  for (long row = from; row < to; row++)
+    for (long i = 0; i < m->n; i++) m->c[row * m->n + i] += m->bias[i];
+}
+
 static bool multiply(const Multiply *m) {
   if (!m->batch || !m->m || !m->n) return true;
-  if (!m->k) return memset(m->c, 0, (size_t)(m->batch * m->m * m->n) * sizeof(real)), true;
-  if (!wants_blas()) return multiply_run(m);
+  if (m->k && !wants_blas()) return multiply_run(m);
   long blocks = (m->m + ROWS - 1) / ROWS;
-  workers_for(m->batch * blocks, 1, blas_blocks, &(Blas){m, blocks});
+  if (m->k)
+    workers_for(m->batch * blocks, 1, blas_blocks, &(Blas){m, blocks});
+  else
+    memset(m->c, 0, (size_t)(m->batch * m->m * m->n) * sizeof(real));
+  if (m->bias) workers_for(m->batch * m->m, ROWS, add_bias, (void *)m);
+  activate_all(m->c, m->batch * m->m * m->n, m->then);
   return true;
 }
 
@@ -170,19 +182,7 @@ static bool linear_shape(Call *c) {
   return true;
 }
 
-typedef struct AddBias {
-  real *y;
-  const real *bias;
-  long n;
-} AddBias;
-
-static void add_bias(void *job, long from, long to) {
-  const AddBias *a = job;
-  for (long row = from; row < to; row++)
-    for (long i = 0; i < a->n; i++) a->y[row * a->n + i] += a->bias[i];
-}
-
-static bool linear_forward(Call *c) {
+static bool linear_run(Call *c, Activation then) {
   Tensor *x = c->in[0], *w = c->in[1], *b = c->n > 2 ? c->in[2] : NULL;
   long rows = w->shape[1] ? tensor_numel(x) / w->shape[1] : tensor_numel(c->out) / (w->shape[0] ? w->shape[0] : 1);
   const Multiply m = {.batch = 1,
@@ -192,10 +192,14 @@ static bool linear_forward(Call *c) {
                       .a = x->data,
                       .b = w->data,
                       .c = c->out->data,
+                      .bias = b ? b->data : NULL,
+                      .then = then,
                       .b_transposed = true};
-  if (!multiply(&m)) return false;
-  if (b) workers_for(rows, ROWS, add_bias, &(AddBias){c->out->data, b->data, w->shape[0]});
-  return true;
+  return multiply(&m);
+}
+
+static bool linear_forward(Call *c) {
+  return linear_run(c, (Activation){0});
 }
 
 /* dx = g weight, dweight = gT x, dbias = sum of g over the rows */
@@ -218,6 +222,34 @@ static const Op linear = {"linear",
 
 Tensor *tensor_linear(Tensor *x, Tensor *weight, Tensor *bias) {
   return op_call(&linear, 3, (Tensor *[]){x, weight, bias}, NULL);
+}
+
+static bool linear_activated_shape(Call *c) {
+  return activated_shape(c, &linear, 0);
+}
+
+static bool linear_activated_forward(Call *c) {
+  return linear_run(c, activation_read(c->param));
+}
+
+static void linear_activated_backward(Call *c, Tensor *g, Tensor **d) {
+  linear_backward(c, activation_gradient(activation_read(c->param), g, c->out), d);
+}
+
+static const Op linear_activated = {"linear_activated",
+                                    "x, weight, bias?, " ACTIVATION_ARGS,
+                                    "linear and an activation of its result in one go, as nn.Sequential calls them.",
+                                    "tensor.randn(2,3):linear_activated(tensor.randn(4,3), tensor.randn(4), \"sigmoid\")\n"
+                                    "tensor.randn(5,3):linear_activated(tensor.randn(2,3), nil, \"leaky_relu\", 0.2)",
+                                    linear_activated_shape,
+                                    linear_activated_forward,
+                                    linear_activated_backward,
+                                    "x weight out"};
+
+Tensor *tensor_linear_activated(Tensor *x, Tensor *weight, Tensor *bias, Activation a) {
+  Param p[2];
+  activation_write(p, a);
+  return op_call(&linear_activated, 3, (Tensor *[]){x, weight, bias}, p);
 }
 
 /* ---- linear_weight: the gradient of linear by weight, gradT x ---- */
@@ -274,4 +306,4 @@ Tensor *tensor_linear_weight(Tensor *x, Tensor *grad) {
   return op_call(&linear_weight, 2, (Tensor *[]){x, grad}, NULL);
 }
 
-const Op *const ops_matmul[] = {&matmul, &linear, &linear_weight, NULL};
+const Op *const ops_matmul[] = {&matmul, &linear, &linear_activated, &linear_weight, NULL};

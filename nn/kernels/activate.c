@@ -1,0 +1,46 @@
+#include "activate.h"
+
+#include "math.h"
+
+enum { GRAIN = 16384 };
+
+INLINE void run(real *y, long n, Activation a) {
+  const real slope = (real)a.slope;
+  switch (a.kind) {
+    case ACTIVATION_RELU:
+      for (long i = 0; i < n; i++) y[i] = relu(y[i]);
+      break;
+    case ACTIVATION_LEAKY_RELU:
+      for (long i = 0; i < n; i++) y[i] = leaky_relu(y[i], slope);
+      break;
+    case ACTIVATION_SIGMOID:
+      for (long i = 0; i < n; i++) y[i] = sigmoid_of(y[i]);
+      break;
+    case ACTIVATION_TANH:
+      for (long i = 0; i < n; i++) y[i] = tanh_of(y[i]);
+      break;
+    default: break;
+  }
+}
+
+CPU_VARIANTS void activate(real *y, long n, Activation a) {
+  run(y, n, a);
+}
+
+CPU_VARIANTS void activate_rows(real *const *row, long rows, long from, long n, Activation a) {
+  for (long r = 0; r < rows; r++) run(row[r] + from, n, a);
+}
+
+typedef struct Piece {
+  real *y;
+  Activation a;
+} Piece;
+
+static void activate_piece(void *job, long from, long to) {
+  const Piece *p = job;
+  activate(p->y + from, to - from, p->a);
+}
+
+void activate_all(real *y, long n, Activation a) {
+  if (a.kind) workers_for(n, GRAIN, activate_piece, &(Piece){y, a});
+}

@@ -1,0 +1,31 @@
+/* Activation functions applied to results where they stand, while they are in the cache, and the elements of the cheap ones
+ * and of their gradients (g is the gradient of the result y). */
+#ifndef GANDER_KERNELS_ACTIVATE_H
+#define GANDER_KERNELS_ACTIVATE_H
+
+#include "../nn.h"
+#include "kernel.h"
+
+void activate(real *y, long n, Activation a);
+/* The same for elements from .. from+n-1 of each row. */
+void activate_rows(real *const *row, long rows, long from, long n, Activation a);
+/* The same for n elements, shared out. */
+void activate_all(real *y, long n, Activation a);
+
+INLINE real relu(real x) {
+  return x < 0 ? 0 : x;
+}
+INLINE real relu_slope(real g, real y) {
+  return y <= 0 ? 0 : g;
+}
+
+INLINE real leaky_relu(real x, real slope) {
+  const real low = x * slope;
+  return x > 0 ? x : low;
+}
+INLINE real leaky_relu_slope(real g, real y, real slope) {
+  const real low = g * slope;
+  return y > 0 ? g : low;
+}
+
+#endif
