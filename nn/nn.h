@@ -76,6 +76,11 @@ void workers_set(int threads); /* 1..64; the first use takes GANDER_THREADS or t
 /* Products and convolutions run kernels for AVX-512, AVX2 or neither, as the CPU has it; the environment's GANDER_CPU=avx512, avx2
  * or generic chooses. The first two give the same bits. GANDER_BLAS=1: OpenBLAS multiplies matrices (not convolutions). */
 
+/* Convolutions whose shapes suit it are computed with fewer multiplications, by Winograd's algorithm; exact: by the sums written
+ * out, which differ in the last bits and are no nearer to the true result. */
+bool exact_enable(bool on); /* returns the state before; off at start */
+bool exact_enabled(void);
+
 /* ---- random numbers -------------------------------------------------------------------- */
 
 /* Philox 4x32-10 (Salmon et al. 2011): number i of a stream is a function of (seed, position + i) alone. */

@@ -135,7 +135,7 @@ static int init_call(lua_State *L) {
   return 1;
 }
 
-/* ---- clipping ---- */
+/* ---- clipping, and how exactly to compute ---- */
 
 static int clip_norm(lua_State *L) {
   Arguments a;
@@ -152,12 +152,24 @@ static int clip_value(lua_State *L) {
   return clip_grad_value(a.n, a.many, a.param[0].number) ? 0 : bind_error(L);
 }
 
-static const Function functions_clip[] = {
+static int exact(lua_State *L) {
+  Arguments a;
+  bind_own_arguments(L, &a);
+  if (a.place[0]) exact_enable(a.param[0].number != 0);
+  lua_pushboolean(L, exact_enabled());
+  return 1;
+}
+
+static const Function functions_networks[] = {
     {"nn.clip_grad_norm", "params:tensors, max_norm:number",
      "Scales the gradients so that their norm, all taken together, is at most max_norm. Returns the norm before.",
      "nn.clip_grad_norm(nn.Linear(2, 3):parameters(), 1)", clip_norm},
     {"nn.clip_grad_value", "params:tensors, bound:number", "Cuts each number of the gradients to -bound..bound.",
      "nn.clip_grad_value(nn.Linear(2, 3):parameters(), 0.1)", clip_value},
+    {"nn.exact", "on:boolean=nil",
+     "Whether convolutions are computed by the sums written out, and sets it when on is given. They are not at start: Winograd's "
+     "algorithm takes fewer multiplications where the shape suits it.",
+     "nn.exact()", exact},
     {0}};
 
 void bind_networks(lua_State *L) {
@@ -176,7 +188,7 @@ void bind_networks(lua_State *L) {
   lua_pushcfunction(L, loss_call_lua);
   lua_setfield(L, -2, "__call");
   lua_pop(L, 1);
-  bind_functions(L, functions_clip);
+  bind_functions(L, functions_networks);
   bind_functions(L, functions_class);
   bind_modules(L);
 }

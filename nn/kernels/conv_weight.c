@@ -5,6 +5,7 @@
 #include "conv.h"
 #include "margins.h"
 #include "tile.h"
+#include "winograd.h"
 
 enum {
   FEW = 16,      /* channels: with fewer, the taps of a kernel row are taken together, over a copy with margins */
@@ -216,6 +217,7 @@ bool conv_weight(const Conv *v, const real *image, const real *map, real *weight
   s.map = (Side){map, v->k, v->map[1], v->map[0], {1, 1}};
   if (!s.tile) return false;
   if (!v->n || !v->c || !v->k) return memset(weight, 0, (size_t)(v->kernel[0] * v->kernel[1] * v->c * v->k) * sizeof(real)), true;
+  if (winograd_suits_weight(v)) return winograd_weight(v, image, map, weight);
   Tensor *wide = NULL, *tail = NULL;
   s.swapped = v->k < FEW && v->c >= FEW;
   s.rows = s.swapped ? v->k : v->c;

@@ -6,6 +6,7 @@
 
 #include "margins.h"
 #include "product.h"
+#include "winograd.h"
 
 enum { FEW = 24 }; /* channels: with so few, a run of one tap is too short, and copying pictures with their margins is cheap */
 
@@ -101,6 +102,7 @@ static bool run_indirect(const Gather *g, bool merged) {
 }
 
 bool gather_run(Gather *g) {
+  if (winograd_suits_gather(g)) return winograd_gather(g);
   long left, right;
   reach(g, &left, &right);
   bool side_by_side = g->taps[1] == 1 || g->tap_step[1] == 1, outside = left || right;

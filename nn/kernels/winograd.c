@@ -1,0 +1,183 @@
+/* A piece of work is a block of tiles times some of the columns: its transformed pixels, a term of the filter down at a time,
+ * are multiplied with the transformed kernel and summed for each point, then transformed back. All of it stays in the second
+ * cache but for the kernel, which passes by. */
+#include "winograd.h"
+
+#include <string.h>
+
+#include "winograd_kernel.h"
+
+enum {
+  BLOCK = 56,     /* tiles */
+  SUMS = 1 << 17, /* numbers that a block's sums may take: with more columns they are done in groups */
+  MOST_HEIGHT = 16,
+  FEW_CHANNELS = 40,
+  FEW_COLUMNS = 33,
+  FEW_TILES = 32
+};
+
+typedef struct Run {
+  const Gather *g;
+  const Tile *tile;
+  Tiles tiles;
+  Kernel kernel;
+  long blocks, groups, width; /* width: columns of the sums of a group */
+  long plane, row;            /* of transformed pixels: from term to term, from tile to tile */
+  real *memory;               /* of each thread */
+  long room;
+} Run;
+
+/* What a thread works in. */
+typedef struct Room {
+  real *line, *pixels, *sums, *rows;
+} Room;
+
+static Room room_of(const Run *r) {
+  Room room = {.line = r->memory + workers_self() * r->room};
+  room.pixels = room.line + tiles_room(&r->tiles);
+  room.sums = room.pixels + r->tiles.filter[1].terms * r->plane;
+  room.rows = room.sums + POINTS * POINTS * BLOCK * r->width;
+  return room;
+}
+
+static real *sums_at(const Run *r, const Room *room, int down, int across) {
+  return room->sums + (down * POINTS + across) * BLOCK * r->width;
+}
+
+/* ---- products ---- */
+
+/* Pointers to the rows of one tile of a product, a run for each term with the point. */
+static void locate(const Run *r, const Room *room, int point, long first, int height, const real **a) {
+  const Filter *f = &r->tiles.filter[1];
+  for (int x = 0; x < f->terms; x++) {
+    if (f->term[x].point != point) continue;
+    for (int i = 0; i < height; i++) *a++ = room->pixels + x * r->plane + (first + i) * r->row;
+  }
+}
+
+static void multiply(const Run *r, const Room *room, long tiles, long group, int term, int point, bool add) {
+  long count = (tiles + r->tile->height - 1) / r->tile->height, panels = r->kernel.panels;
+  long first = group * panels / r->groups, last = (group + 1) * panels / r->groups;
+  real *sums = sums_at(r, room, r->tiles.filter[0].term[term].point, point);
+  for (long panel = first; panel < last; panel++) {
+    const real *b = kernel_panel(&r->kernel, r->tiles.filter, term, point, panel);
+    for (long i = 0; i < count; i++) {
+      long from = i * tiles / count;
+      int height = (int)((i + 1) * tiles / count - from);
+      const real *a[MOST_PARTS * MOST_HEIGHT];
+      real *out[MOST_HEIGHT];
+      locate(r, room, point, from, height, a);
+      for (int j = 0; j < height; j++) out[j] = sums + (from + j) * r->width + (panel - first) * r->kernel.width;
+      r->tile->gather(height, a, r->kernel.terms[point], r->kernel.channels, b, r->kernel.width,
+                      &(Finish){r->kernel.width, add, NULL, out});
+    }
+  }
+}
+
+/* ---- back ---- */
+
+static void add_bias(const real *bias, real *out, long n) {
+  for (long i = 0; i < n; i++) out[i] += bias[i];
+}
+
+/* Writes pixel `across` of each tile of a span, of the line that `rows` hold for each point. */
+static void put_pixels(const Run *r, const Span *s, long y, int across, const real *rows, long column, long columns) {
+  const Gather *g = r->g;
+  const Mix *m = &winograd_output[r->tiles.filter[1].longest - 1][across];
+  long x = s->x * OUTPUTS + across, tiles = s->tiles, step = OUTPUTS * g->out_step[1] * g->columns;
+  if (x + (tiles - 1) * OUTPUTS >= g->grid[1]) tiles--;
+  real *out =
+      g->out +
+      ((s->n * g->out_size[0] + g->out_first[0] + y * g->out_step[0]) * g->out_size[1] + g->out_first[1] + x * g->out_step[1]) *
+          g->columns +
+      column;
+  Rows all = {out, {0}, step, r->width, tiles, columns};
+  for (int i = 0; i < 3; i++) all.from[i] = rows + m->from[i] * BLOCK * r->width;
+  mix_rows(m->how, &all);
+  for (long t = 0; t < tiles && g->bias; t++) add_bias(g->bias + column, out + t * step, columns);
+}
+
+static void put_block(const Run *r, const Room *room, long from, long to, long group) {
+  const Filter *f = r->tiles.filter;
+  long column = group * r->kernel.panels / r->groups * r->kernel.width, columns = r->g->columns - column;
+  long until = (group + 1) * r->kernel.panels / r->groups * r->kernel.width;
+  if (columns > until - column) columns = until - column;
+  for (long tile = from; tile < to;) {
+    Span s = tiles_span(&r->tiles, tile, to);
+    for (int down = 0; down < OUTPUTS && s.y * OUTPUTS + down < r->g->grid[0]; down++) {
+      const Mix *m = &winograd_output[f[0].longest - 1][down];
+      for (int point = 0; point < POINTS; point++) {
+        const real *sum[3];
+        if (!filter_has(&f[1], point)) continue;
+        for (int i = 0; i < 3; i++) sum[i] = sums_at(r, room, m->from[i], point) + (tile - from) * r->width;
+        mix_row(m->how, room->rows + point * BLOCK * r->width, sum[0], sum[1], sum[2], s.tiles * r->width);
+      }
+      for (int across = 0; across < OUTPUTS; across++) put_pixels(r, &s, s.y * OUTPUTS + down, across, room->rows, column, columns);
+    }
+    tile += s.tiles;
+  }
+}
+
+/* ---- all ---- */
+
+static void run_piece(const Run *r, long piece) {
+  const Filter *f = r->tiles.filter;
+  Room room = room_of(r);
+  long all = r->tiles.n * r->tiles.count[0] * r->tiles.count[1], block = piece % r->blocks, group = piece / r->blocks;
+  long from = block * all / r->blocks, to = (block + 1) * all / r->blocks;
+  bool begun[POINTS] = {false};
+  for (int y = 0; y < f[0].terms; y++) {
+    int down = f[0].term[y].point;
+    tiles_transform(&r->tiles, from, to, y, room.line, room.pixels, r->plane, r->row);
+    for (int point = 0; point < POINTS; point++)
+      if (filter_has(&f[1], point)) multiply(r, &room, to - from, group, y, point, begun[down]);
+    begun[down] = true;
+  }
+  put_block(r, &room, from, to, group);
+}
+
+static void run_pieces(void *job, long from, long to) {
+  for (long piece = from; piece < to; piece++) run_piece(job, piece);
+}
+
+static bool cut(Tiles *t, const Gather *g) {
+  *t = (Tiles){.n = g->n, .channels = g->channels, .picture = g->picture};
+  for (int i = 0; i < 2; i++) {
+    t->size[i] = g->size[i], t->step[i] = g->step[i], t->first[i] = g->first[i];
+    t->count[i] = (g->grid[i] + OUTPUTS - 1) / OUTPUTS;
+    if (!filter_make(&t->filter[i], g->taps[i], g->tap_step[i], g->step[i])) return false;
+  }
+  return true;
+}
+
+bool winograd_suits_gather(const Gather *g) {
+  Tiles t;
+  if (!g->columns || !cut(&t, g)) return false;
+  long tiles = t.count[0] * t.count[1], products = t.filter[0].terms * t.filter[1].terms * tiles;
+  bool pays = g->channels >= FEW_CHANNELS && g->columns >= FEW_COLUMNS && t.n * tiles >= FEW_TILES;
+  return winograd_is_wanted(pays && 4 * products <= 3 * g->taps[0] * g->taps[1] * g->grid[0] * g->grid[1]);
+}
+
+bool winograd_gather(const Gather *g) {
+  Run r = {.g = g, .tile = tile_best()};
+  if (!r.tile || !cut(&r.tiles, g) || !kernel_make(&r.kernel, g, r.tiles.filter)) return false;
+  int points = 0;
+  for (int i = 0; i < POINTS * POINTS; i++)
+    points += filter_has(&r.tiles.filter[0], i / 4) && filter_has(&r.tiles.filter[1], i % 4);
+  long tiles = g->n * r.tiles.count[0] * r.tiles.count[1], columns = r.kernel.panels * r.kernel.width;
+  r.blocks = (tiles + BLOCK - 1) / BLOCK;
+  r.groups = (points * BLOCK * columns + SUMS - 1) / SUMS;
+  if (r.groups > r.kernel.panels) r.groups = r.kernel.panels;
+  r.width = (r.kernel.panels + r.groups - 1) / r.groups * r.kernel.width;
+  r.row = g->channels + 16;
+  r.plane = BLOCK * r.row;
+  r.room = tiles_room(&r.tiles) + r.tiles.filter[1].terms * r.plane + POINTS * (POINTS + 1) * BLOCK * r.width;
+  Tensor *memory = tensor_new(2, (long[]){workers_count(), r.room});
+  if (memory) {
+    r.memory = memory->data;
+    workers_for(r.blocks * r.groups, 1, run_pieces, &r);
+  }
+  tensor_drop(memory);
+  kernel_drop(&r.kernel);
+  return memory != NULL;
+}

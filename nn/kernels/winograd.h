@@ -1,0 +1,110 @@
+/* Convolutions with fewer multiplications (Winograd 1980; Lavin and Gray 2015, arXiv 1509.09308).
+ *
+ * Two neighbouring results of a filter of three taps, y0 = d0 g0 + d1 g1 + d2 g2 and y1 = d1 g0 + d2 g1 + d3 g2, take four
+ * products instead of six, F(2,3), of two taps three instead of four, F(2,2):
+ *
+ *   point   F(2,2)              F(2,3)
+ *   0       (d0 - d1) g0        (d0 - d2) g0
+ *   1       d1 (g0 + g1)        (d1 + d2) (g0 + g1 + g2) / 2      y0 = m0 + m1 + m2
+ *   2                           (d2 - d1) (g0 - g1 + g2) / 2      y1 = m1 - m2 + m3
+ *   3       (d2 - d1) g1        (d3 - d1) g2
+ *
+ * In two dimensions they are nested: 9 products for 16, 16 for 36. The results of both are made of products in the same way,
+ * so longer filters are split: 5 taps are 3 and 2 (49 products for 100), and a stride of 2 gives each of both halves of the
+ * taps every other pixel (Yepez and Ko 2020, arXiv 2002.00552); what belongs to the same point is summed before it is
+ * transformed back. There are only additions and halves in it: the errors stay those of the sums written out. */
+#ifndef GANDER_WINOGRAD_H
+#define GANDER_WINOGRAD_H
+
+#include "conv.h"
+#include "gather.h"
+
+enum {
+  POINTS = 4,
+  OUTPUTS = 2, /* of a tile, along each side */
+  MOST_TAPS = 3,
+  MOST_PARTS = 4,
+  MOST_TERMS = MOST_PARTS * POINTS,
+  MOST_KERNEL = 8
+};
+
+/* ---- sums of rows (winograd_mix.c) ---- */
+
+typedef enum How { NOTHING, COPY, ADD, SUB, SUM, SUB_ADD, HALF_SUM, HALF_SUB_ADD, ADD_HALF, HALF_SUB } How;
+
+/* a sum of up to three of something: COPY a, ADD a + b, SUB a - b, SUM a + b + c, SUB_ADD a - b + c, HALF_SUM (a + b + c) / 2,
+ * HALF_SUB_ADD (a - b + c) / 2, ADD_HALF a + (b + c) / 2, HALF_SUB (a - b) / 2 */
+typedef struct Mix {
+  How how;
+  int from[3];
+} Mix;
+
+typedef struct Rows {
+  real *to;
+  const real *from[3];
+  long to_step, from_step, rows, n; /* numbers from row to row, and in a row */
+} Rows;
+void mix_rows(How how, const Rows *r);
+void mix_row(How how, real *to, const real *a, const real *b, const real *c, long n);
+
+extern const Mix winograd_input[MOST_TAPS][POINTS];          /* of d; by taps - 1 */
+extern const Mix winograd_kernel[MOST_TAPS][POINTS];         /* of g */
+extern const Mix winograd_output[MOST_TAPS][OUTPUTS];        /* of the points; by taps of the longest part */
+extern const Mix winograd_output_back[POINTS];               /* of the two results: the derivative of the one before */
+extern const Mix winograd_kernel_back[MOST_TAPS][MOST_TAPS]; /* of the points: the derivative of winograd_kernel */
+
+/* ---- one side of a kernel (winograd_filter.c) ---- */
+
+typedef struct Part {
+  int taps, term; /* term: its first */
+  long tap;       /* its first; the others follow `every` */
+} Part;
+
+/* Which pixels of a tile's window a part's point is the sum of. */
+typedef struct Term {
+  int part, point;
+  Mix mix;
+} Term;
+
+typedef struct Filter {
+  int parts, terms, longest; /* longest part */
+  long every, window;        /* window: pixels that a tile reads */
+  Part part[MOST_PARTS];
+  Term term[MOST_TERMS]; /* part by part */
+} Filter;
+
+bool filter_make(Filter *f, long taps, long tap_step, long step); /* false: there is none */
+void filter_make_back(Filter *back, const Filter *f);             /* the terms of results are those of its points */
+bool filter_has(const Filter *f, int point);
+int part_rank(const Part *p, int point); /* the term that a point of a part is, counted from its first */
+
+/* ---- pictures cut into tiles (winograd_tiles.c) ---- */
+
+typedef struct Tiles {
+  long n, channels, size[2], step[2], first[2]; /* as in Gather */
+  const real *picture;
+  Filter filter[2];
+  long count[2]; /* tiles of a picture */
+} Tiles;
+
+/* Of all tiles of all pictures, those of one row that lie side by side, at most until `to`. */
+typedef struct Span {
+  long n, y, x, tiles;
+} Span;
+Span tiles_span(const Tiles *t, long from, long to);
+long tiles_room(const Tiles *t); /* numbers that tiles_transform works in */
+/* The terms (term, 0..) of tiles from..to: those of tile i at out + x term * plane + i * row. */
+void tiles_transform(const Tiles *t, long from, long to, int term, real *room, real *out, long plane, long row);
+
+/* ---- whole convolutions ---- */
+
+/* Whether they are used wherever they can be, for tests; otherwise, and with float, where they pay. */
+void winograd_always(bool on);
+bool winograd_is_wanted(bool pays);
+
+bool winograd_suits_gather(const Gather *g);
+bool winograd_gather(const Gather *g);
+bool winograd_suits_weight(const Conv *v);
+bool winograd_weight(const Conv *v, const real *image, const real *map, real *weight);
+
+#endif

@@ -1,0 +1,52 @@
+/* The transform of pictures: first of whole lines, down the window, then along each line, tile by tile. */
+#include <string.h>
+
+#include "winograd.h"
+
+Span tiles_span(const Tiles *t, long from, long to) {
+  Span s = {from / t->count[1] / t->count[0], from / t->count[1] % t->count[0], from % t->count[1], to - from};
+  if (s.tiles > t->count[1] - s.x) s.tiles = t->count[1] - s.x;
+  return s;
+}
+
+/* Pixels of a line that `tiles` tiles read. */
+static long reach(const Tiles *t, long tiles) {
+  return (tiles - 1) * OUTPUTS * t->step[1] + t->filter[1].window;
+}
+
+long tiles_room(const Tiles *t) {
+  return (reach(t, t->count[1]) + t->size[1]) * t->channels;
+}
+
+/* One line of a span's window, mixed of the picture's lines; zeros stand for those outside. */
+static void mix_lines(const Tiles *t, const Span *s, const Mix *m, const real *zeros, real *line) {
+  long c = t->channels, left = s->x * OUTPUTS * t->step[1] + t->first[1], width = reach(t, s->tiles), right = left + width;
+  long from = left < 0 ? 0 : left, to = right < t->size[1] ? right : t->size[1];
+  const real *row[3];
+  if (to < from) to = from = left;
+  for (int i = 0; i < 3; i++) {
+    long y = s->y * OUTPUTS * t->step[0] + t->first[0] + m->from[i];
+    row[i] = y >= 0 && y < t->size[0] ? t->picture + ((s->n * t->size[0] + y) * t->size[1] + from) * c : zeros;
+  }
+  memset(line, 0, (size_t)((from - left) * c) * sizeof(real));
+  mix_row(m->how, line + (from - left) * c, row[0], row[1], row[2], (to - from) * c);
+  memset(line + (to - left) * c, 0, (size_t)((right - to) * c) * sizeof(real));
+}
+
+void tiles_transform(const Tiles *t, long from, long to, int term, real *room, real *out, long plane, long row) {
+  const Filter *across = &t->filter[1];
+  long c = t->channels;
+  real *zeros = room + reach(t, t->count[1]) * c;
+  memset(zeros, 0, (size_t)(t->size[1] * c) * sizeof(real));
+  for (long tile = from; tile < to;) {
+    Span s = tiles_span(t, tile, to);
+    mix_lines(t, &s, &t->filter[0].term[term].mix, zeros, room);
+    for (int x = 0; x < across->terms; x++) {
+      const Mix *m = &across->term[x].mix;
+      Rows rows = {out + x * plane + (tile - from) * row, {0}, row, OUTPUTS * t->step[1] * c, s.tiles, c};
+      for (int i = 0; i < 3; i++) rows.from[i] = room + m->from[i] * c;
+      mix_rows(m->how, &rows);
+    }
+    tile += s.tiles;
+  }
+}

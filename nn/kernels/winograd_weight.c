@@ -1,0 +1,199 @@
+/* The weight's gradient: for each term of the transformed image and each channel, the sum over the tiles of its product with
+ * the map's channels at the term's point (the map transformed by the derivative of the output's transform), at the end
+ * transformed by the derivative of the kernel's transform. Tiles are taken in rounds that stay in the third cache. */
+#include "tile.h"
+#include "winograd.h"
+
+enum {
+  ROOM = 1 << 21, /* numbers of a round, about */
+  FEWEST = 128,   /* tiles of a round */
+  MOST = 1024,    /* summed before the sum is added to the result: errors stay small */
+  BLOCK = 32,     /* tiles transformed at a time */
+  TILES = 5,      /* tiles of a piece of a product, one below the other */
+  CHUNK = 1024,   /* numbers of the result transformed at a time */
+  MOST_HEIGHT = 16,
+  FEW_CHANNELS = 40,
+  FEW_COLUMNS = 33
+};
+
+typedef struct Sums {
+  const Conv *v;
+  const Tile *tile;
+  Tiles image, map;
+  real *pixels, *results, *sums, *rooms; /* image and map of a round, transformed; rooms: of each thread */
+  long round, from, to;                  /* tiles in all rounds but the last; those of this one */
+  long pixel_row, result_row, room;
+  real *weight;
+} Sums;
+
+static long all_tiles(const Tiles *t) {
+  return t->n * t->count[0] * t->count[1];
+}
+
+static long terms(const Filter *f) {
+  return (long)f[0].terms * f[1].terms;
+}
+
+/* ---- transforms ---- */
+
+static void transform(const Sums *s, const Tiles *t, long from, long to, real *out, long row) {
+  real *room = s->rooms + workers_self() * s->room;
+  long plane = s->round * row;
+  for (int y = 0; y < t->filter[0].terms; y++)
+    tiles_transform(t, from, to, y, room, out + y * t->filter[1].terms * plane + (from - s->from) * row, plane, row);
+}
+
+static void transform_blocks(void *job, long from, long to) {
+  const Sums *s = job;
+  for (long block = from; block < to; block++) {
+    long first = s->from + block * BLOCK, last = first + BLOCK < s->to ? first + BLOCK : s->to;
+    transform(s, &s->image, first, last, s->pixels, s->pixel_row);
+    transform(s, &s->map, first, last, s->results, s->result_row);
+  }
+}
+
+/* ---- products ---- */
+
+/* Rows tile..last of the sums of a term, which is at `point` of the map. */
+static void multiply(const Sums *s, long term, long point, long tile, long last, long tiles) {
+  long c = s->v->c, k = s->v->k, width = s->tile->width;
+  const real *a = s->pixels + term * s->round * s->pixel_row, *b = s->results + point * s->round * s->result_row;
+  const Walk walk = {{1, 1, s->to - s->from}, {0, 0, s->pixel_row}, {0, 0, s->result_row}};
+  for (long column = 0; column < k; column += width)
+    for (long i = tile; i < last; i++) {
+      long row = i * c / tiles;
+      int height = (int)((i + 1) * c / tiles - row), columns = (int)(k - column < width ? k - column : width);
+      real *out[MOST_HEIGHT];
+      for (int r = 0; r < height; r++) out[r] = s->sums + (term * c + row + r) * k + column;
+      s->tile->outer(height, a + row, b + column, &walk, &(Finish){columns, s->from > 0, NULL, out});
+    }
+}
+
+static long piece_count(const Sums *s, long *tiles, long *runs) {
+  *tiles = (s->v->c + s->tile->height - 1) / s->tile->height;
+  *runs = (*tiles + TILES - 1) / TILES;
+  return terms(s->image.filter) * *runs;
+}
+
+/* Which of the map's terms is a point. */
+static long place(const Filter *f, int point) {
+  long i = 0;
+  while (f->term[i].point != point) i++;
+  return i;
+}
+
+static void multiply_pieces(void *job, long from, long to) {
+  const Sums *s = job;
+  const Filter *f = s->image.filter;
+  long tiles, runs;
+  piece_count(s, &tiles, &runs);
+  for (long piece = from; piece < to; piece++) {
+    long term = piece / runs, run = piece % runs;
+    const Term *y = &f[0].term[term / f[1].terms], *x = &f[1].term[term % f[1].terms];
+    multiply(s, term, place(&s->map.filter[0], y->point) * s->map.filter[1].terms + place(&s->map.filter[1], x->point),
+             run * tiles / runs, (run + 1) * tiles / runs, tiles);
+  }
+}
+
+/* ---- the end ---- */
+
+/* One of a part's taps from its points: sums of the part's first term stand at `from`, the next `step` numbers on. */
+static void mix_points(const Part *p, int tap, const real *from, long step, real *to, long n) {
+  const Mix *m = &winograd_kernel_back[p->taps - 1][tap];
+  const real *row[3];
+  for (int i = 0; i < 3; i++) row[i] = from + (p->term + part_rank(p, m->from[i])) * step;
+  mix_row(m->how, to, row[0], row[1], row[2], n);
+}
+
+static void finish_chunk(const Sums *s, long from, long n, real *mixed) {
+  const Filter *down = &s->image.filter[0], *across = &s->image.filter[1];
+  long size = s->v->c * s->v->k;
+  for (int y = 0; y < down->parts; y++)
+    for (int i = 0; i < down->part[y].taps; i++) {
+      long u = down->part[y].tap + i * down->every;
+      for (int term = 0; term < across->terms; term++)
+        mix_points(&down->part[y], i, s->sums + term * size + from, across->terms * size, mixed + term * CHUNK, n);
+      for (int x = 0; x < across->parts; x++)
+        for (int j = 0; j < across->part[x].taps; j++) {
+          long v = across->part[x].tap + j * across->every;
+          mix_points(&across->part[x], j, mixed, CHUNK, s->weight + (u * s->v->kernel[1] + v) * size + from, n);
+        }
+    }
+}
+
+static void finish(void *job, long from, long to) {
+  const Sums *s = job;
+  finish_chunk(s, from, to - from, s->rooms + workers_self() * s->room);
+}
+
+/* ---- all ---- */
+
+static bool cut(const Conv *v, Tiles *image, Tiles *map) {
+  *image = (Tiles){.n = v->n, .channels = v->c};
+  *map = (Tiles){.n = v->n, .channels = v->k, .step = {1, 1}};
+  for (int i = 0; i < 2; i++) {
+    image->size[i] = v->image[i], image->step[i] = v->stride[i], image->first[i] = -v->padding[i];
+    map->size[i] = v->map[i];
+    image->count[i] = map->count[i] = (v->map[i] + OUTPUTS - 1) / OUTPUTS;
+    if (!filter_make(&image->filter[i], v->kernel[i], v->dilation[i], v->stride[i])) return false;
+    filter_make_back(&map->filter[i], &image->filter[i]);
+  }
+  return true;
+}
+
+/* Products of the sums written out: for each tap, of the map's pixels from which it reaches the image. */
+static long direct_products(const Conv *v) {
+  long products = 1;
+  for (int i = 0; i < 2; i++) {
+    long inside = 0;
+    for (long tap = 0; tap < v->kernel[i]; tap++)
+      for (long y = 0; y < v->map[i]; y++) {
+        long at = y * v->stride[i] - v->padding[i] + tap * v->dilation[i];
+        inside += at >= 0 && at < v->image[i];
+      }
+    products *= inside;
+  }
+  return products;
+}
+
+bool winograd_suits_weight(const Conv *v) {
+  Tiles image, map;
+  if (!cut(v, &image, &map)) return false;
+  long tiles = image.count[0] * image.count[1];
+  bool pays = v->c >= FEW_CHANNELS && v->k >= FEW_COLUMNS && v->n * tiles >= FEWEST;
+  return winograd_is_wanted(pays && 4 * terms(image.filter) * tiles <= 3 * direct_products(v));
+}
+
+static void run(Sums *s) {
+  long tiles, runs, all = all_tiles(&s->image);
+  for (s->from = 0; s->from < all; s->from = s->to) {
+    s->to = s->from + s->round < all ? s->from + s->round : all;
+    workers_for((s->to - s->from + BLOCK - 1) / BLOCK, 1, transform_blocks, s);
+    workers_for(piece_count(s, &tiles, &runs), 1, multiply_pieces, s);
+  }
+  workers_for(s->v->c * s->v->k, CHUNK, finish, s);
+}
+
+bool winograd_weight(const Conv *v, const real *image, const real *map, real *weight) {
+  Sums s = {.v = v, .tile = tile_best(), .pixel_row = v->c + 16, .result_row = (v->k + 15) / 16 * 16 + 16, .weight = weight};
+  if (!s.tile || !cut(v, &s.image, &s.map)) return false;
+  s.image.picture = image, s.map.picture = map;
+  long pixels = terms(s.image.filter) * s.pixel_row, results = terms(s.map.filter) * s.result_row, all = all_tiles(&s.image);
+  s.round = ROOM / (pixels + results) / BLOCK * BLOCK;
+  if (s.round < FEWEST) s.round = FEWEST;
+  if (s.round > MOST) s.round = MOST;
+  if (s.round > all) s.round = all;
+  s.room = tiles_room(&s.image);
+  if (s.room < tiles_room(&s.map)) s.room = tiles_room(&s.map);
+  if (s.room < MOST_TERMS * CHUNK) s.room = MOST_TERMS * CHUNK;
+  Tensor *memory[4] = {tensor_new(2, (long[]){s.round, pixels}), tensor_new(2, (long[]){s.round, results}),
+                       tensor_new(2, (long[]){terms(s.image.filter), v->c * v->k}),
+                       tensor_new(2, (long[]){workers_count(), s.room})};
+  bool ok = memory[0] && memory[1] && memory[2] && memory[3];
+  if (ok) {
+    s.pixels = memory[0]->data, s.results = memory[1]->data, s.sums = memory[2]->data, s.rooms = memory[3]->data;
+    run(&s);
+  }
+  for (int i = 0; i < 4; i++) tensor_drop(memory[i]);
+  return ok;
+}
