@@ -182,5 +182,32 @@ INLINE real normal_below(real x) {
   return t < 0.5f ? 0.5f + copysignf(near, x) : x < 0 ? far : 1 - far;
 }
 
+/* sin(r) and cos(r) for |r| <= pi/4 */
+INLINE real sin_near_0(real r) {
+  const real z = r * r;
+  real p = -1.95171699e-4f;
+  p = p * z + 8.33217707e-3f;
+  p = p * z - 1.66666552e-1f;
+  return r + r * z * p;
+}
+
+INLINE real cos_near_0(real r) {
+  const real z = r * r, half = 0.5f * z, w = 1 - half;
+  real p = 2.44383082e-5f;
+  p = p * z - 1.38873665e-3f;
+  p = p * z + 4.16666456e-2f;
+  return w + ((1 - w - half) + z * z * p);
+}
+
+/* Those of r + quarter pi/2; 2 ulp */
+INLINE real sin_of_quarter(real r, uint32_t quarter) {
+  const real s = sin_near_0(r), c = cos_near_0(r);
+  return from_bits(bits_of(quarter & 1 ? c : s) ^ (quarter & 2) << 30);
+}
+
+INLINE real cos_of_quarter(real r, uint32_t quarter) {
+  return sin_of_quarter(r, quarter + 1);
+}
+
 #endif
 #endif

@@ -3,10 +3,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "../kernels/draw.h"
 #include "../kernels/normalize.h"
 #include "../row.h"
 
-enum { GRAIN = 16384 };
+enum { GRAIN = 16384 }; /* elements of dropout at a time: whole words of bits and blocks of random numbers */
 
 static Rows rows_of(const Tensor *x) {
   return (Rows){shape_product(x->shape, 0, x->ndim - 1), x->shape[x->ndim - 1]};
@@ -335,35 +336,55 @@ static bool dropout_shape(Call *c) {
   return call_same(c);
 }
 
+/* For backward a bit for each element stays: was it kept? */
 typedef struct Mask {
   const real *x;
-  real *mask, *y, scale;
+  uint32_t *kept;
+  real *y, scale;
   double p;
+  Random at;
 } Mask;
 
-/* mask holds uniform numbers, and then what x is multiplied by */
+static Mask mask_of(Call *c, const real *x, real *y) {
+  double p = c->param[0].number;
+  return (Mask){.x = x, .kept = (uint32_t *)(void *)c->extra[0]->data, .y = y, .scale = (real)(p < 1 ? 1 / (1 - p) : 0), .p = p};
+}
+
+static void draw_mask(void *job, long from, long to) {
+  const Mask *m = job;
+  const Random at = {m->at.seed, m->at.position + (uint64_t)from / 4};
+  draw_kept(at, m->p, m->x + from, m->scale, to - from, m->kept + from / DRAW_BITS, m->y + from);
+}
+
 static void apply_mask(void *job, long from, long to) {
   const Mask *m = job;
-  for (long i = from; i < to; i++) {
-    real factor = (double)m->mask[i] < m->p ? 0 : m->scale;
-    m->mask[i] = factor;
-    m->y[i] = m->x[i] * factor;
-  }
+  scale_kept(m->kept + from / DRAW_BITS, m->x + from, m->scale, to - from, m->y + from);
 }
 
 static bool dropout_forward(Call *c) {
-  Tensor *x = c->in[0];
-  double p = c->param[0].number;
-  long n = tensor_numel(x);
-  c->extra[0] = tensor_new(x->ndim, x->shape);
+  const long n = tensor_numel(c->out), words = (n + DRAW_BITS - 1) / DRAW_BITS;
+  c->extra[0] = tensor_new(1, &words);
   if (!c->extra[0]) return false;
-  random_uniform(c->extra[0]->data, n);
-  workers_for(n, GRAIN, apply_mask, &(Mask){x->data, c->extra[0]->data, c->out->data, (real)(p < 1 ? 1 / (1 - p) : 0), p});
+  Mask m = mask_of(c, c->in[0]->data, c->out->data);
+  m.at = random_take(n);
+  workers_for(n, GRAIN, draw_mask, &m);
   return true;
 }
 
+static Tensor *masked(Call *c, Tensor *x) {
+  Tensor *y = x ? tensor_own(tensor_new(x->ndim, x->shape)) : NULL;
+  Mask m = mask_of(c, x ? x->data : NULL, y ? y->data : NULL);
+  if (y) workers_for(tensor_numel(x), GRAIN, apply_mask, &m);
+  return y;
+}
+
 static void dropout_backward(Call *c, Tensor *g, Tensor **d) {
-  d[0] = c->extra[0] ? tensor_mul(g, c->extra[0]) : g;
+  if (!c->extra[0])
+    d[0] = g;
+  else if (grad_enabled())
+    d[0] = tensor_mul(g, masked(c, tensor_ones(g->ndim, g->shape)));
+  else
+    d[0] = masked(c, g);
 }
 
 static const Op dropout_row = {"dropout",

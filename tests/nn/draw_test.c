@@ -1,0 +1,75 @@
+/* Random numbers drawn many at a time: each is the same however a stream is cut, and normals are as Box and Muller have them. */
+#include "../../nn/kernels/draw.h"
+#include "test.h"
+
+enum { N = 1003 };
+
+static real unit(uint32_t word) {
+  return (real)((word >> 8) / 16777216.0);
+}
+
+/* Against single blocks; the counter's low half overflows on the way. */
+static void test_blocks(void) {
+  const Random at = {0x123456789abcdef, 0xfffffff0};
+  real u[N], z[N];
+  draw_uniform(at, u, N);
+  draw_normal(at, z, N);
+  double worst = 0;
+  bool same = true;
+  for (int i = 0; i < N; i += 4) {
+    uint32_t word[4];
+    draw_block((Random){at.seed, at.position + (uint64_t)i / 4}, word);
+    for (int k = 0; k < 4 && i + k < N; k++) {
+      double r = sqrt(-2 * log(1 - (double)unit(word[k & 2]))), angle = 6.283185307179586 * word[k | 1] / 4294967296.0;
+      double want = k & 1 ? r * sin(angle) : r * cos(angle);
+      same = same && u[i + k] == unit(word[k]);
+      worst = fmax(worst, fabs((double)z[i + k] - want) / (fabs(want) + 1e-30));
+    }
+  }
+  CHECK(same);
+  CHECK(worst < 5e-7); /* four units in the last place of a float */
+}
+
+/* Pieces of any number of blocks are parts of one stream, and touch nothing behind their end. */
+static void test_pieces(void) {
+  const Random at = {42, 7};
+  real whole[N], part[N + 1];
+  draw_normal(at, whole, N);
+  for (int from = 0; from < 300; from += 4)
+    for (int n = 1; n < 300; n += 97) {
+      part[n] = 77;
+      draw_normal((Random){at.seed, at.position + (uint64_t)from / 4}, part, n);
+      CHECK(!memcmp(part, whole + from, (size_t)n * sizeof(real)) && part[n] == 77);
+    }
+}
+
+/* dropout's mask is made of the uniform numbers that rand would have given, for tensors of any size. */
+static void test_dropout(void) {
+  const long sizes[] = {1, 31, 32, 33, 127, 129, N, 40000};
+  const double p[] = {0.3, 0.5, 1e-9, 1};
+  for (int i = 0; i < 32; i++) {
+    long n = sizes[i / 4], wrong = 0;
+    size_t scope = scope_enter();
+    random_seed((uint64_t)i);
+    Tensor *u = tensor_rand(1, &n), *after = tensor_rand(1, (long[]){1});
+    random_seed((uint64_t)i);
+    Tensor *x = tensor_shift(tensor_arange(1, (double)n, 1), 0.5), *grad;
+    tensor_set_requires_grad(x, true);
+    Tensor *y = tensor_dropout(x, p[i % 4], true), *next = tensor_rand(1, (long[]){1});
+    CHECK(tensor_gradients(y, x, 1, &x, 0, &grad));
+    for (long k = 0; k < n; k++) {
+      real factor = (double)u->data[k] < p[i % 4] ? 0 : (real)(1 / (1 - p[i % 4]));
+      wrong += y->data[k] != x->data[k] * factor || grad->data[k] != x->data[k] * factor;
+    }
+    CHECK(wrong == 0);
+    CHECK(next->data[0] == after->data[0]);
+    scope_leave(scope, NULL);
+  }
+}
+
+int main(void) {
+  test_blocks();
+  test_pieces();
+  test_dropout();
+  return test_done();
+}
