@@ -3,7 +3,7 @@
 CC      ?= gcc
 PREFIX  ?= /usr/local
 BUILD   ?= build
-OPT     ?= -O2 -g
+OPT     ?= -O2 -g -gz
 # What is needed: when it is needed, how to see that it is there, and its name in Debian, Fedora, Arch and Homebrew.
 define NEEDS
 build command:gcc            gcc                       gcc                     gcc              gcc
@@ -16,6 +16,7 @@ build module:SDL2_ttf        libsdl2-ttf-dev           SDL2_ttf-devel          s
 build module:libpng          libpng-dev                libpng-devel            libpng           libpng
 build module:libjpeg         libjpeg-dev               libjpeg-turbo-devel     libjpeg-turbo    jpeg-turbo
 build module:zlib            zlib1g-dev                zlib-devel              zlib             zlib
+build module:libdeflate      libdeflate-dev            libdeflate-devel        libdeflate       libdeflate
 build header:gif_lib.h       libgif-dev                giflib-devel            giflib           giflib
 build module:readline        libreadline-dev           readline-devel          readline         readline
 run   font:DejaVuSans.ttf    fonts-dejavu-core         dejavu-sans-fonts       ttf-dejavu       font-dejavu
@@ -34,12 +35,12 @@ WARN     = -Wall -Wextra -Wpedantic -Werror
 # products and sums are rounded one by one, so that every CPU gives the same bits
 CFLAGS   = -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -ffp-contract=off -fno-math-errno -pthread -MMD -MP $(EXTRA)
 KERNELFLAGS = -O3 -fno-trapping-math
-NN_PC    = openblas libpng libjpeg zlib
+NN_PC    = libpng libjpeg zlib libdeflate
 LUA_PC  := $(firstword $(shell for name in lua5.4 lua-5.4 lua54 lua; do pkg-config --exists $$name 2>&1 && echo $$name; done))
 VM_PC    = $(LUA_PC) readline
 SDL_PC   = sdl2 SDL2_ttf
 VERSION  = 0.1.0
-NN_CFLAGS := $(shell pkg-config --cflags $(NN_PC) 2>&1)
+NN_CFLAGS := $(shell pkg-config --cflags $(NN_PC) openblas 2>&1)
 VM_CFLAGS := $(shell pkg-config --cflags $(VM_PC) $(SDL_PC) 2>&1) -DGANDER_BUILD='"$(VERSION)"'
 NN_LIBS := $(shell pkg-config --libs $(NN_PC) 2>&1)
 LIBS    := $(shell pkg-config --libs $(VM_PC) 2>&1) $(NN_LIBS) -lgif -lm -ldl -pthread
@@ -58,7 +59,7 @@ HAS_HEADER = $(CC) -fsyntax-only -x c -include stdio.h -include
 
 # without headers there is nothing to compile; the goals that need none go on
 ifneq ($(filter-out deps ready missing run test check-all uninstall clean format help,$(or $(MAKECMDGOALS),all)),)
-ifneq ($(shell pkg-config --exists $(VM_PC) $(NN_PC) $(SDL_PC) 2>&1 && $(HAS_HEADER) gif_lib.h /dev/null 2>&1 && echo there),there)
+ifneq ($(shell pkg-config --exists $(VM_PC) $(NN_PC) $(SDL_PC) openblas 2>&1 && $(HAS_HEADER) gif_lib.h /dev/null 2>&1 && echo there),there)
 $(error something gander is built with is missing: `make deps` installs it, `make missing` says what it is)
 endif
 endif
@@ -121,7 +122,7 @@ PY_TESTS = $(wildcard tests/*_test.py)
 $(BUILD)/tests/%: tests/%.c $(BUILD)/libgander.a
 	@mkdir -p $(@D)
 	@echo '  CC  $<'
-	@$(CC) $(CFLAGS) -Inn $(NN_CFLAGS) $< $(BUILD)/libgander.a -o $@ $(NN_LIBS) -lm -pthread
+	@$(CC) $(CFLAGS) -Inn $(NN_CFLAGS) $< $(BUILD)/libgander.a -o $@ $(NN_LIBS) -lm -ldl -pthread
 
 # what windows are drawn with needs neither Lua nor the engine
 DRAWING = $(patsubst %.c,$(BUILD)/%.o,$(addprefix vm/,canvas.c files.c gif.c log.c scene.c sdl.c text.c) $(wildcard vm/panels/*.c))

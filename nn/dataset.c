@@ -32,9 +32,10 @@ static bool allocate(Dataset *d, bool bytes, bool labels) {
   long shape[NN_DIMS] = {d->n};
   memcpy(shape + 1, d->shape, (size_t)d->ndim * sizeof *shape);
   if (bytes)
-    d->bytes = memory_new((size_t)elements(d->ndim, d->shape, d->n));
+    d->memory = storage_new((size_t)elements(d->ndim, d->shape, d->n) + DATASET_HEAD);
   else
     d->reals = tensor_new(d->ndim + 1, shape);
+  if (d->memory) d->bytes = (uint8_t *)d->memory->data + DATASET_HEAD;
   if (labels) d->labels = memory_new((size_t)d->n * sizeof *d->labels);
   return (d->bytes || d->reals) && (d->labels || !labels);
 }
@@ -61,7 +62,7 @@ void dataset_drop(Dataset *d) {
   if (!d || --d->refs) return;
   for (long i = 0; d->class_name && i < d->classes; i++) memory_free(d->class_name[i]);
   memory_free(d->class_name);
-  memory_free(d->bytes);
+  storage_drop(d->memory);
   memory_free(d->labels);
   tensor_drop(d->reals);
   memory_free(d);

@@ -2,20 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "nn.h"
-
-#ifdef NN_DOUBLE
-#define geqrf dgeqrf_
-#define orgqr dorgqr_
-#else
-#define geqrf sgeqrf_
-#define orgqr sorgqr_
-#endif
-
-/* LAPACK, which OpenBLAS contains; matrices stand by columns. */
-void geqrf(const int *m, const int *n, real *a, const int *lda, real *tau, real *work, const int *lwork, int *info);
-void orgqr(const int *m, const int *n, const int *k, real *a, const int *lda, const real *tau, real *work, const int *lwork,
-           int *info);
+#include "openblas.h"
 
 /* Parameters may be written to here, since nothing is recorded. */
 static bool begin(Tensor *t, const char *who) {
@@ -86,11 +73,11 @@ bool init_kaiming_normal(Tensor *t, double a) {
 
 /* Replaces the long x wide matrix at a (by columns) by the Q of its QR, with the signs that make R's diagonal positive:
  * so Q is uniform over orthogonal matrices when a was normal (Mezzadri 2007). work holds 64 times wide, tau and sign wide. */
-static bool orthonormalise(real *a, int tall, int wide, real *tau, real *sign, real *work) {
+static bool orthonormalise(const OpenBlas *lapack, real *a, int tall, int wide, real *tau, real *sign, real *work) {
   int room = 64 * wide, info;
-  geqrf(&tall, &wide, a, &tall, tau, work, &room, &info);
+  lapack->geqrf(&tall, &wide, a, &tall, tau, work, &room, &info);
   for (int i = 0; i < wide && !info; i++) sign[i] = a[i + (long)i * tall] < 0 ? -1 : 1;
-  if (!info) orgqr(&tall, &wide, &wide, a, &tall, tau, work, &room, &info);
+  if (!info) lapack->orgqr(&tall, &wide, &wide, a, &tall, tau, work, &room, &info);
   if (info) return nn_fail("init.orthogonal: LAPACK refused argument %d", -info), false;
   for (int c = 0; c < wide; c++)
     for (int r = 0; r < tall; r++) a[r + (long)c * tall] *= sign[c];
@@ -111,11 +98,11 @@ bool init_orthogonal(Tensor *t, double gain) {
   long tall = rows > columns ? rows : columns, wide = n / tall;
   if (tall > INT32_MAX || wide > INT32_MAX / 64)
     return nn_fail("init.orthogonal: too large a matrix, %s", tensor_shape_text(t)), false;
-  workers_count(); /* the first use of workers keeps OpenBLAS to one thread */
-  real *a = memory_new((size_t)(n + 66 * wide) * sizeof *a);
+  const OpenBlas *lapack = openblas("init.orthogonal");
+  real *a = lapack ? memory_new((size_t)(n + 66 * wide) * sizeof *a) : NULL;
   if (!a) return false;
   random_normal(a, n);
-  bool ok = orthonormalise(a, (int)tall, (int)wide, a + n, a + n + wide, a + n + 2 * wide);
+  bool ok = orthonormalise(lapack, a, (int)tall, (int)wide, a + n, a + n + wide, a + n + 2 * wide);
   if (ok) place(t->data, rows, columns, a, gain);
   memory_free(a);
   return ok;

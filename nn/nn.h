@@ -525,10 +525,12 @@ void schedule_drop(Schedule *s);
 /* ---- data ------------------------------------------------------------------------------ */
 
 /* Samples in memory: bytes (pixels 0..255, given out as -1..1) or reals, and optionally a label 1..classes each. */
+enum { DATASET_HEAD = 64 };
 typedef struct Dataset {
   int refs, ndim; /* of one sample, at most NN_DIMS-1 */
   long n, shape[NN_DIMS];
-  uint8_t *bytes;  /* n samples, or NULL */
+  uint8_t *bytes;  /* n samples, or NULL; DATASET_HEAD bytes before them are free, for a file's header */
+  Storage *memory; /* of bytes */
   Tensor *reals;   /* (n, shape...), or NULL */
   int32_t *labels; /* from 1; NULL when there are none */
   long classes;

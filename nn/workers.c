@@ -12,8 +12,6 @@
 
 #include "nn.h"
 
-void openblas_set_num_threads(int n);
-
 enum { MOST = 64, SPIN = 4000, NICE = 10 };
 
 typedef struct Loop {
@@ -104,7 +102,6 @@ static void stop_all(void) {
 
 void workers_set(int n) {
   stop_all();
-  openblas_set_num_threads(1);
   int most = n < 1 ? 1 : n > MOST ? MOST : n;
   born = atomic_load(&round_number);
   for (threads = 1; threads < most; threads++)

@@ -162,6 +162,21 @@ expect([script("args {lr = {nil, 'x'}}")], 1, err="args: the default of 'lr' mus
 expect([script("args {{1, 2}}")], 1, err="args: entry 1 must be {name, default, help}")
 expect(["-e", "print(threads(2), pcall(threads, 0))"], out=None)
 
+# ---- OpenBLAS, where it is wished ----
+
+products = script('''tensor.seed(1)
+local a, b, w = tensor.randn(3, 70, 20), tensor.randn(20, 9), tensor.randn(30, 20)
+local function near(x, y) return (x - y):abs():max():item() < 1e-4 end
+local function by_hand(x, y) return (x:reshape(-1, 20, 1) * y:reshape(1, 20, -1)):sum(2) end
+print(near(a:matmul(b):reshape(-1, 9), by_hand(a, b)), near(a:linear(w, tensor.ones(30)):reshape(-1, 30), by_hand(a, w:transpose(1, 2)) + 1),
+  near(a:linear_weight(tensor.ones(3, 70, 4)), a:sum({1, 2}):reshape(1, 20):expand(4, 20)))''', "products.lua")
+for wish in ("0", "1"):
+    expect([products], out="true\ttrue\ttrue\n", err="", env={"GANDER_BLAS": wish})
+if os.path.exists("/proc/self/maps"):
+    mapped = 'for line in io.lines "/proc/self/maps" do found = found or line:find "openblas" end print(found ~= nil)'
+    expect(["-e", mapped], out="false\n")
+    expect(["-e", "nn.init.orthogonal(tensor.zeros(3, 3)) " + mapped], out="true\n")
+
 # ---- statements from a pipe ----
 
 expect(["-i"], stdin="1 + 1\nx =\n3\nx\nfor i = 1, 2 do\n  print(i)\nend\n", out="2\n3\n1\n2\n", err="")

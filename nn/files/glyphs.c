@@ -118,6 +118,7 @@ Dataset *data_glyphs(long n, uint64_t seed) {
   Tensor *random = tensor_rand(2, (long[]){n, RANDOMS});
   random_use(before);
   bool ok = random && name_classes(set);
+  memset(set->bytes, 0, (size_t)(n * SIDE * SIDE));
   if (ok) workers_for(n, 16, draw_glyphs, &(Glyphs){set, random->data});
   scope_leave(scope, NULL);
   if (ok) return set;

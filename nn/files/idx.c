@@ -1,10 +1,14 @@
 /* IDX, the format of MNIST and its like: two zero bytes, the type of the values, the number of dimensions, the sizes as
  * big-endian 32-bit integers, the values. http://yann.lecun.com/exdb/mnist */
 #include <errno.h>
+#include <fcntl.h>
+#include <libdeflate.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "../nn.h"
@@ -87,6 +91,24 @@ static bool check_promise(Idx *f) {
   return idx_fail(f, "truncated", wanted);
 }
 
+/* The whole file at once, three times as fast as in pieces, header and all: `to` has room before it. Where that does not
+ * work it does not tell why: then the values are read in pieces. */
+static bool unpack(const Idx *f, uint8_t *to) {
+  struct stat s;
+  int file = gzdirect(f->file) ? -1 : open(f->path, O_RDONLY);
+  size_t n = file >= 0 && !fstat(file, &s) && S_ISREG(s.st_mode) ? (size_t)s.st_size : 0, used = 0;
+  void *packed = n ? mmap(NULL, n, PROT_READ, MAP_PRIVATE, file, 0) : MAP_FAILED;
+  struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
+  bool ok =
+      d && packed != MAP_FAILED &&
+      libdeflate_gzip_decompress_ex(d, packed, n, to - f->offset, (size_t)f->n + f->offset, &used, NULL) == LIBDEFLATE_SUCCESS &&
+      used == n;
+  if (d) libdeflate_free_decompressor(d);
+  if (packed != MAP_FAILED) munmap(packed, n);
+  if (file >= 0) close(file);
+  return ok;
+}
+
 static bool read_values(Idx *f, uint8_t *to) {
   char wanted[160];
   snprintf(wanted, sizeof wanted, "%ld bytes for %s after the header", f->n, shape_text(f->ndim, f->shape));
@@ -111,7 +133,7 @@ static Dataset *read_images(const char *path, bool labels) {
     long shape[4] = {0, 0, 1, 1}; /* grey pictures get their one channel */
     memcpy(shape, f.shape + 1, (size_t)(f.ndim - 1) * sizeof *shape);
     set = dataset_new(f.ndim == 3 ? 3 : f.ndim - 1, shape, f.shape[0], true, labels);
-    ok = set && read_values(&f, set->bytes);
+    ok = set && (unpack(&f, set->bytes) || read_values(&f, set->bytes));
   }
   if (idx_close(&f, ok)) return set;
   dataset_drop(set);

@@ -1,42 +1,12 @@
 /* Products of matrices: our own, or OpenBLAS's with GANDER_BLAS=1. */
-#include <cblas.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../kernels/activate.h"
-#include "../kernels/multiply.h"
+#include "../kernels/blas.h"
 #include "../row.h"
 #include "each.h"
 
-#ifdef NN_DOUBLE
-#define gemm cblas_dgemm
-#else
-#define gemm cblas_sgemm
-#endif
-
-enum { ROWS = 64 }; /* of the result, that a worker multiplies at a time: fixed, so that bits do not depend on threads */
-
-typedef struct Blas {
-  const Multiply *m;
-  long blocks; /* of rows in one matrix */
-} Blas;
-
-static void blas_blocks(void *job, long from, long to) {
-  const Blas *blas = job;
-  const Multiply *m = blas->m;
-  for (long i = from; i < to; i++) {
-    long matrix = i / blas->blocks, row = i % blas->blocks * ROWS, rows = m->m - row < ROWS ? m->m - row : ROWS;
-    const real *a = m->a + (m->a_at ? m->a_at[matrix] : 0) + row * m->k, *b = m->b + (m->b_at ? m->b_at[matrix] : 0);
-    gemm(CblasRowMajor, CblasNoTrans, m->b_transposed ? CblasTrans : CblasNoTrans, (int)rows, (int)m->n, (int)m->k, 1, a, (int)m->k,
-         b, (int)(m->b_transposed ? m->k : m->n), 0, m->c + (matrix * m->m + row) * m->n, (int)m->n);
-  }
-}
-
-static bool wants_blas(void) {
-  static int wish = -1;
-  if (wish < 0) wish = getenv("GANDER_BLAS") && !strcmp(getenv("GANDER_BLAS"), "1");
-  return wish;
-}
+enum { GRAIN = 64 }; /* rows */
 
 static void add_bias(void *job, long from, long to) {
   const Multiply *m = job;
@@ -46,13 +16,12 @@ static void add_bias(void *job, long from, long to) {
 
 static bool multiply(const Multiply *m) {
   if (!m->batch || !m->m || !m->n) return true;
-  if (m->k && !wants_blas()) return multiply_run(m);
-  long blocks = (m->m + ROWS - 1) / ROWS;
-  if (m->k)
-    workers_for(m->batch * blocks, 1, blas_blocks, &(Blas){m, blocks});
-  else
+  if (m->k && !blas_wanted()) return multiply_run(m);
+  if (!m->k)
     memset(m->c, 0, (size_t)(m->batch * m->m * m->n) * sizeof(real));
-  if (m->bias) workers_for(m->batch * m->m, ROWS, add_bias, (void *)m);
+  else if (!blas_multiply(m))
+    return false;
+  if (m->bias) workers_for(m->batch * m->m, GRAIN, add_bias, (void *)m);
   activate_all(m->c, m->batch * m->m * m->n, m->then);
   return true;
 }
@@ -264,26 +233,13 @@ static bool linear_weight_shape(Call *c) {
   return call_shape(c, 2, (long[]){g->shape[g->ndim - 1], x->shape[x->ndim - 1]});
 }
 
-typedef struct Turned {
-  long rows, m, n;
-  const real *a, *b;
-  real *c;
-} Turned;
-
-static void blas_turned(void *job, long from, long to) {
-  const Turned *t = job;
-  gemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)(to - from), (int)t->n, (int)t->rows, 1, t->a + from, (int)t->m, t->b,
-       (int)t->n, 0, t->c + from * t->n, (int)t->n);
-}
-
 static bool linear_weight_forward(Call *c) {
   Tensor *x = c->in[0], *g = c->in[1];
   long rows = 1;
   for (int i = 0; i < x->ndim - 1; i++) rows *= x->shape[i];
-  Turned t = {rows, c->shape[0], c->shape[1], g->data, x->data, c->out->data};
-  if (!rows || !t.n || !wants_blas()) return multiply_turned(t.rows, t.m, t.n, t.a, t.b, t.c);
-  workers_for(t.m, ROWS, blas_turned, &t);
-  return true;
+  long m = c->shape[0], n = c->shape[1];
+  bool blas = rows && n && blas_wanted();
+  return (blas ? blas_turned : multiply_turned)(rows, m, n, g->data, x->data, c->out->data);
 }
 
 static void linear_weight_backward(Call *c, Tensor *u, Tensor **d) {
