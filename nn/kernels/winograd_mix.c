@@ -31,29 +31,38 @@ const Mix winograd_kernel_back[MOST_TAPS][MOST_TAPS] = {
 
 /* ---- loops ---- */
 
-INLINE real mixed(How how, real a, real b, real c) {
-  const real half = (real)0.5;
-  switch (how) {
-    case ADD: return a + b;
-    case SUB: return a - b;
-    case SUM: return a + b + c;
-    case SUB_ADD: return a - b + c;
-    case HALF_SUM: return (a + b + c) * half;
-    case HALF_SUB_ADD: return (a - b + c) * half;
-    case ADD_HALF: return a + (b + c) * half;
-    case HALF_SUB: return (a - b) * half;
-    default: return a;
-  }
-}
+typedef real Vector __attribute__((vector_size(64), aligned(sizeof(real)), may_alias));
+enum { LANES = sizeof(Vector) / sizeof(real) };
 
-/* Those that a mix does not have are read as a again: the compiler leaves them out. */
+/* One number or vector of a row, from place k on. */
+#define MIX(type)                                                                                                                  \
+  {                                                                                                                                \
+    const type x = *(const type *)(a + k), y = *(const type *)(b + k), z = *(const type *)(c + k);                                 \
+    type *out = (type *)(to + k);                                                                                                  \
+    switch (how) {                                                                                                                 \
+      case ADD: *out = x + y; break;                                                                                               \
+      case SUB: *out = x - y; break;                                                                                               \
+      case SUM: *out = x + y + z; break;                                                                                           \
+      case SUB_ADD: *out = x - y + z; break;                                                                                       \
+      case HALF_SUM: *out = (x + y + z) * half; break;                                                                             \
+      case HALF_SUB_ADD: *out = (x - y + z) * half; break;                                                                         \
+      case ADD_HALF: *out = x + (y + z) * half; break;                                                                             \
+      case HALF_SUB: *out = (x - y) * half; break;                                                                                 \
+      default: *out = x;                                                                                                           \
+    }                                                                                                                              \
+  }
+
+/* What a mix does not have is read as a again: the compiler leaves it out. */
 INLINE void loop(How how, const Rows *r) {
-  bool second = how != COPY, third = second && how != ADD && how != SUB && how != HALF_SUB;
+  const real half = (real)0.5;
+  const bool second = how != COPY, third = second && how != ADD && how != SUB && how != HALF_SUB;
   for (long i = 0; i < r->rows; i++) {
-    real *restrict to = r->to + i * r->to_step;
-    const real *a = r->from[0] + i * r->from_step, *b = second ? r->from[1] + i * r->from_step : a,
-               *c = third ? r->from[2] + i * r->from_step : a;
-    for (long k = 0; k < r->n; k++) to[k] = mixed(how, a[k], b[k], c[k]);
+    real *to = r->to + i * r->to_step;
+    const real *a = r->from[0] + i * r->from_step, *b = second ? r->from[1] + i * r->from_step : a;
+    const real *c = third ? r->from[2] + i * r->from_step : a;
+    long k = 0;
+    for (; k + LANES <= r->n; k += LANES) MIX(Vector)
+    for (; k < r->n; k++) MIX(real)
   }
 }
 
