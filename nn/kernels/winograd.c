@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "activate.h"
 #include "winograd_kernel.h"
 
 enum {
@@ -94,7 +95,10 @@ static void put_pixels(const Run *r, const Span *s, long y, int across, const re
   Rows all = {out, {0}, step, r->width, tiles, columns};
   for (int i = 0; i < 3; i++) all.from[i] = rows + m->from[i] * BLOCK * r->width;
   mix_rows(m->how, &all);
-  for (long t = 0; t < tiles && g->bias; t++) add_bias(g->bias + column, out + t * step, columns);
+  for (long t = 0; t < tiles; t++, out += step) {
+    if (g->bias) add_bias(g->bias + column, out, columns);
+    if (g->then.kind) activate(out, columns, g->then);
+  }
 }
 
 static void put_block(const Run *r, const Room *room, long from, long to, long group) {

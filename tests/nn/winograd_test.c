@@ -248,6 +248,16 @@ static void exact_computes_the_sums_written_out(void) {
   }
 }
 
+static void activations_are_applied(void) {
+  const Activation tanh = {ACTIVATION_TANH, 0};
+  const ConvShape half = {{2, 2}, {1, 1}, {1, 1}};
+  Tensor *x = tensor_randn(4, (long[]){4, 12, 12, 48}), *w = tensor_randn(4, (long[]){4, 4, 48, 48}),
+         *b = tensor_randn(1, (long[]){48});
+  Tensor *y = tensor_tanh(tensor_conv2d(x, w, b, half)), *z = tensor_tanh(tensor_conv_transpose2d(x, w, b, half, (long[]){0, 0}));
+  CHECK(same_bits(y, tensor_conv2d_activated(x, w, b, half, tanh)));
+  CHECK(same_bits(z, tensor_conv_transpose2d_activated(x, w, b, half, (long[]){0, 0}, tanh)));
+}
+
 static void a_warm_step_allocates_nothing(void) {
   unsigned long fresh = 0;
   for (int i = 0; i < 4; i++) {
@@ -281,6 +291,7 @@ int main(void) {
   random_seed(1);
   exact_computes_the_sums_written_out();
   threads_give_the_same_bits();
+  activations_are_applied();
   a_warm_step_allocates_nothing();
   every_allocation_may_fail();
   winograd_always(true); /* also where it does not pay */
