@@ -201,8 +201,12 @@ static bool batch_norm_build(Module *m) {
 /* Without running statistics the batch's own are used in evaluation too. */
 static Tensor *batch_norm_forward(Module *m, int n, Tensor *const *x) {
   if (!layer_wants(n, x, 0, whole(m, 0), "(...,%ld)")) return NULL;
-  return tensor_batch_norm(x[0], part(m, 0), part(m, 1), part(m, 2), part(m, 3), m->training || !part(m, 2), m->param[2].number,
-                           m->param[1].number);
+  Tensor *weight = part(m, 0), *bias = part(m, 1), *mean = part(m, 2), *var = part(m, 3);
+  const bool training = m->training || !mean;
+  const double momentum = m->param[2].number, eps = m->param[1].number;
+  Activation a = layer_take(m, ACTIVATION_LEAKY_RELU);
+  return a.kind ? tensor_batch_norm_activated(x[0], weight, bias, mean, var, training, momentum, eps, a)
+                : tensor_batch_norm(x[0], weight, bias, mean, var, training, momentum, eps);
 }
 
 static const Layer batch_norm = {

@@ -351,6 +351,8 @@ Tensor *tensor_upsample(Tensor *x, long height, long width, int mode); /* x (N,H
 /* x (...,C). Training: normalises by the batch and moves the running statistics (may be NULL); else by them. */
 Tensor *tensor_batch_norm(Tensor *x, Tensor *weight, Tensor *bias, Tensor *running_mean, Tensor *running_var, bool training,
                           double momentum, double eps);
+Tensor *tensor_batch_norm_activated(Tensor *x, Tensor *weight, Tensor *bias, Tensor *running_mean, Tensor *running_var,
+                                    bool training, double momentum, double eps, Activation a); /* relu or leaky_relu */
 Tensor *tensor_layer_norm(Tensor *x, Tensor *weight, Tensor *bias,
                           double eps); /* over the last dimension; weight, bias (C) or NULL */
 Tensor *tensor_dropout(Tensor *x, double p, bool training);

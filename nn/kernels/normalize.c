@@ -6,15 +6,16 @@
 #include <string.h>
 
 #include "../row.h"
-#include "kernel.h"
+#include "activate.h"
 
-enum { BAND = 256, STRIP = 64, LANES = 16, CHUNK = 512, PIECE = 16384 };
+enum { BAND = 256, STRIP = 64, LANES = 16, CHUNK = 512, PIECE = 16384, GATED = 32, AT_ONCE = 2048 };
 
 typedef struct Job {
   Rows m;
   const Normal *x;
   const real *g, *a, *b, *c; /* g: gradient; a, b, c: what else is read */
   real *y, *mean, *rstd;
+  Activation then;
   double eps, *first, *second; /* of each band: n of each */
 } Job;
 
@@ -30,11 +31,11 @@ static long grain(Rows m) {
 
 typedef struct Patch {
   const real *x, *g, *mean, *rstd; /* at its first element; its first row or column */
-  long rows, width, stride;
+  long rows, width, stride, g_stride;
 } Patch;
 
-INLINE void add_rows(const Patch *p, const real *x, double *sum) {
-  long row = 0, s = p->stride;
+INLINE void add_rows(const Patch *p, const real *x, long s, double *sum) {
+  long row = 0;
   for (; row + 4 <= p->rows; row += 4, x += 4 * s)
     for (long i = 0; i < p->width; i++) sum[i] += (double)((x[i] + x[i + s]) + (x[i + 2 * s] + x[i + 3 * s]));
   for (; row < p->rows; row++, x += s)
@@ -59,12 +60,12 @@ INLINE void add_squares(const Patch *p, const real *mean, double *sum) {
 /* Sums of g (x - mean): rstd is a factor of the column. */
 INLINE void add_products(const Patch *p, double *sum) {
   const real *x = p->x, *g = p->g, *mean = p->mean;
-  long row = 0, s = p->stride;
-  for (; row + 4 <= p->rows; row += 4, x += 4 * s, g += 4 * s)
+  long row = 0, s = p->stride, t = p->g_stride;
+  for (; row + 4 <= p->rows; row += 4, x += 4 * s, g += 4 * t)
     for (long i = 0; i < p->width; i++)
-      sum[i] += (double)((g[i] * (x[i] - mean[i]) + g[i + s] * (x[i + s] - mean[i])) +
-                         (g[i + 2 * s] * (x[i + 2 * s] - mean[i]) + g[i + 3 * s] * (x[i + 3 * s] - mean[i])));
-  for (; row < p->rows; row++, x += s, g += s)
+      sum[i] += (double)((g[i] * (x[i] - mean[i]) + g[i + t] * (x[i + s] - mean[i])) +
+                         (g[i + 2 * t] * (x[i + 2 * s] - mean[i]) + g[i + 3 * t] * (x[i + 3 * s] - mean[i])));
+  for (; row < p->rows; row++, x += s, g += t)
     for (long i = 0; i < p->width; i++) sum[i] += (double)(g[i] * (x[i] - mean[i]));
 }
 
@@ -82,6 +83,7 @@ INLINE Patch patch_of(const Job *j, long band, long column) {
   Patch p = {.x = j->x->x + at, .rows = rows < BAND ? rows : BAND, .width = width < STRIP ? width : STRIP, .stride = j->m.n};
   if (!j->g) return p;
   p.g = j->g + at;
+  p.g_stride = j->m.n;
   p.mean = j->x->mean + (j->x->of_rows ? row : column);
   p.rstd = j->x->rstd + (j->x->of_rows ? row : column);
   return p;
@@ -140,7 +142,7 @@ CPU_VARIANTS static void moments_pieces(void *job, long from, long to) {
     Patch p = patch_of(j, band, column);
     double sum[STRIP] = {0}, square[STRIP] = {0};
     real mean[STRIP];
-    add_rows(&p, p.x, sum);
+    add_rows(&p, p.x, p.stride, sum);
     for (long i = 0; i < p.width; i++) mean[i] = (real)(sum[i] / (double)p.rows);
     add_squares(&p, mean, square);
     for (long i = 0; i < p.width; i++) {
@@ -184,22 +186,30 @@ bool column_moments(Rows m, const real *x, double *mean, double *var) {
 
 /* ---- normalising ---- */
 
+INLINE void normalize_column_row(const Job *j, long row) {
+  long n = j->m.n;
+  const real *x = j->x->x + row * n, *mean = j->x->mean, *scale = j->a, *shift = j->b;
+  real *y = j->y + row * n;
+  if (shift)
+    for (long i = 0; i < n; i++) y[i] = (x[i] - mean[i]) * scale[i] + shift[i];
+  else
+    for (long i = 0; i < n; i++) y[i] = (x[i] - mean[i]) * scale[i];
+}
+
+/* A few rows are activated at a time, while they are in the cache. */
 CPU_VARIANTS static void columns_pieces(void *job, long from, long to) {
   const Job *j = job;
-  long n = j->m.n;
-  for (long row = from; row < to; row++) {
-    const real *x = j->x->x + row * n, *mean = j->x->mean, *scale = j->a, *shift = j->b;
-    real *y = j->y + row * n;
-    if (shift)
-      for (long i = 0; i < n; i++) y[i] = (x[i] - mean[i]) * scale[i] + shift[i];
-    else
-      for (long i = 0; i < n; i++) y[i] = (x[i] - mean[i]) * scale[i];
+  long n = j->m.n, few = AT_ONCE / (n + 1) + 1;
+  for (long end; from < to; from = end) {
+    end = from + few < to ? from + few : to;
+    for (long row = from; row < end; row++) normalize_column_row(j, row);
+    if (j->then.kind) activate(j->y + from * n, (end - from) * n, j->then);
   }
 }
 
-void normalize_columns(Rows m, const real *x, const real *mean, const real *scale, const real *shift, real *y) {
+void normalize_columns(Rows m, const real *x, const real *mean, const real *scale, const real *shift, Activation then, real *y) {
   Normal normal = {.x = x, .mean = mean};
-  workers_for(m.rows, grain(m), columns_pieces, &(Job){.m = m, .x = &normal, .a = scale, .b = shift, .y = y});
+  workers_for(m.rows, grain(m), columns_pieces, &(Job){.m = m, .x = &normal, .a = scale, .b = shift, .then = then, .y = y});
 }
 
 INLINE void normalize_row(const real *x, long n, real mean, real rstd, const real *weight, const real *bias, real *y) {
@@ -232,6 +242,32 @@ void normalize_rows(Rows m, const real *x, const real *weight, const real *bias,
 
 /* ---- sums for gradients ---- */
 
+/* Writes gradients g of a row, whose first column is `column`, as they are before the activation. */
+INLINE void pass_gate(const Normal *x, const real *at, const real *g, long column, long width, real *to) {
+  const Gate *gate = x->gate;
+  const real *mean = x->mean + column, *scale = gate->scale + column, *shift = gate->shift + column, slope = (real)gate->then.slope;
+  if (gate->then.kind == ACTIVATION_RELU)
+    for (long i = 0; i < width; i++) to[i] = relu_slope(g[i], (at[i] - mean[i]) * scale[i] + shift[i]);
+  else
+    for (long i = 0; i < width; i++) to[i] = leaky_relu_slope(g[i], (at[i] - mean[i]) * scale[i] + shift[i], slope);
+}
+
+/* The sums of a patch whose gradients pass a gate, some rows (a multiple of four) at a time. */
+INLINE void add_gated(const Job *j, const Patch *whole, long column, double *sum, double *dot) {
+  real gated[GATED * STRIP];
+  for (long row = 0; row < whole->rows; row += GATED) {
+    Patch p = *whole;
+    p.x += row * p.stride;
+    p.rows = p.rows - row < GATED ? p.rows - row : GATED;
+    for (long i = 0; i < p.rows; i++)
+      pass_gate(j->x, p.x + i * p.stride, whole->g + (row + i) * p.stride, column, p.width, gated + i * STRIP);
+    p.g = gated;
+    p.g_stride = STRIP;
+    add_rows(&p, p.g, STRIP, sum);
+    add_products(&p, dot);
+  }
+}
+
 CPU_VARIANTS static void sums_pieces(void *job, long from, long to) {
   const Job *j = job;
   long strips = pieces_of(j->m.n, STRIP);
@@ -239,11 +275,15 @@ CPU_VARIANTS static void sums_pieces(void *job, long from, long to) {
     long band = piece / strips, column = piece % strips * STRIP;
     Patch p = patch_of(j, band, column);
     double sum[STRIP] = {0}, dot[STRIP] = {0};
-    add_rows(&p, p.g, sum);
-    if (j->x->of_rows)
-      add_products_of_rows(&p, dot);
-    else
-      add_products(&p, dot);
+    if (j->x->gate) {
+      add_gated(j, &p, column, sum, dot);
+    } else {
+      add_rows(&p, p.g, p.g_stride, sum);
+      if (j->x->of_rows)
+        add_products_of_rows(&p, dot);
+      else
+        add_products(&p, dot);
+    }
     memcpy(j->first + band * j->m.n + column, sum, (size_t)p.width * sizeof *sum);
     memcpy(j->second + band * j->m.n + column, dot, (size_t)p.width * sizeof *dot);
   }
@@ -281,10 +321,18 @@ void row_sums(Rows m, const Normal *x, const real *g, real *sum, real *dot) {
 /* ---- the gradient ---- */
 
 INLINE void back_of_columns(const Job *j, long row, real share) {
-  long n = j->m.n;
-  const real *x = j->x->x + row * n, *g = j->g + row * n, *mean = j->x->mean, *rstd = j->x->rstd;
-  real *dx = j->y + row * n;
-  for (long i = 0; i < n; i++) dx[i] = j->a[i] * (g[i] - share * (j->b[i] + (x[i] - mean[i]) * rstd[i] * j->c[i]));
+  const real *mean = j->x->mean, *rstd = j->x->rstd, *scale = j->a, *sum = j->b, *dot = j->c;
+  real gated[CHUNK];
+  for (long from = 0; from < j->m.n; from += CHUNK) {
+    long n = j->m.n - from < CHUNK ? j->m.n - from : CHUNK, at = row * j->m.n + from;
+    const real *x = j->x->x + at, *g = j->g + at;
+    real *dx = j->y + at;
+    if (j->x->gate) pass_gate(j->x, x, g, from, n, gated), g = gated;
+    for (long i = 0; i < n; i++) {
+      long c = from + i;
+      dx[i] = scale[c] * (g[i] - share * (sum[c] + (x[i] - mean[c]) * rstd[c] * dot[c]));
+    }
+  }
 }
 
 INLINE void back_of_rows(const Job *j, long row, real share) {

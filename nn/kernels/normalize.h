@@ -11,16 +11,23 @@ typedef struct Rows {
 /* Mean and biased variance of each column. They may fail for want of memory, as may column_sums. */
 bool column_moments(Rows m, const real *x, double *mean, double *var);
 
-/* y = (x - mean) scale + shift, all three of columns; shift may be NULL. */
-void normalize_columns(Rows m, const real *x, const real *mean, const real *scale, const real *shift, real *y);
+/* y = (x - mean) scale + shift, all three of columns, and then an activation; shift may be NULL. */
+void normalize_columns(Rows m, const real *x, const real *mean, const real *scale, const real *shift, Activation then, real *y);
 
 /* mean and rstd = 1 / sqrt(variance + eps) of each row; y = (x - mean) rstd weight + bias, those two of columns or NULL. */
 void normalize_rows(Rows m, const real *x, const real *weight, const real *bias, double eps, real *mean, real *rstd, real *y);
+
+/* Where (x - mean) scale + shift was activated by relu or leaky_relu, whose slope a gradient g must first be multiplied by. */
+typedef struct Gate {
+  Activation then;
+  const real *scale, *shift; /* of columns */
+} Gate;
 
 /* xhat = (x - mean) rstd, where statistics are of rows or of columns. */
 typedef struct Normal {
   const real *x, *mean, *rstd;
   bool of_rows;
+  const Gate *gate; /* for column_sums and normalize_back, with statistics of columns; NULL: none */
 } Normal;
 
 /* Sums of g and of g xhat, down each column or along each row. */

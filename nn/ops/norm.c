@@ -6,6 +6,7 @@
 #include "../kernels/draw.h"
 #include "../kernels/normalize.h"
 #include "../row.h"
+#include "each.h"
 
 enum { GRAIN = 16384 }; /* elements of dropout at a time: whole words of bits and blocks of random numbers */
 
@@ -66,7 +67,7 @@ static bool check_matrices(Call *c, int statistics) {
 }
 
 static Normal normal_of(Call *c) {
-  return (Normal){c->in[1]->data, c->in[2]->data, c->in[3]->data, !of_columns(c->in[1], c->in[2])};
+  return (Normal){.x = c->in[1]->data, .mean = c->in[2]->data, .rstd = c->in[3]->data, .of_rows = !of_columns(c->in[1], c->in[2])};
 }
 
 static Tensor *normalize_sums(Tensor *g, Tensor *x, Tensor *mean, Tensor *rstd, long dim);
@@ -229,25 +230,32 @@ static bool find_statistics(Call *c, Rows m, double *mean, double *var) {
   return true;
 }
 
-static bool batch_norm_forward(Call *c) {
+enum { MEAN, RSTD, AFFINE }; /* extras: (1,C), (1,C) and (2,C): what x - mean is multiplied by, and what is added */
+
+static bool batch_norm_run(Call *c, Activation then) {
   Rows m = rows_of(c->in[X]);
-  for (int i = 0; i < 2; i++)
-    if (!(c->extra[i] = tensor_new(2, (long[]){1, m.n}))) return false;
-  Storage *memory = storage_new((size_t)m.n * (2 * sizeof(double) + sizeof(real)));
+  for (int i = MEAN; i <= AFFINE; i++)
+    if (!(c->extra[i] = tensor_new(2, (long[]){i == AFFINE ? 2 : 1, m.n}))) return false;
+  Storage *memory = storage_new((size_t)m.n * 2 * sizeof(double));
   if (!memory) return false;
   double *mean = memory->data, *var = mean + m.n;
-  real *scale = (real *)(var + m.n), *means = c->extra[0]->data, *rstds = c->extra[1]->data;
-  const real *weight = values(c, WEIGHT);
+  real *means = c->extra[MEAN]->data, *rstds = c->extra[RSTD]->data, *scale = c->extra[AFFINE]->data, *shift = scale + m.n;
+  const real *weight = values(c, WEIGHT), *bias = values(c, BIAS);
   bool ok = find_statistics(c, m, mean, var);
   for (long i = 0; ok && i < m.n; i++) {
     double rstd = 1 / sqrt(var[i] + c->param[EPS].number);
     means[i] = (real)mean[i];
     rstds[i] = (real)rstd;
     scale[i] = (real)(weight ? rstd * (double)weight[i] : rstd);
+    shift[i] = bias ? bias[i] : 0;
   }
-  if (ok) normalize_columns(m, c->in[X]->data, means, scale, values(c, BIAS), c->out->data);
+  if (ok) normalize_columns(m, c->in[X]->data, means, scale, bias ? shift : NULL, then, c->out->data);
   storage_drop(memory);
   return ok;
+}
+
+static bool batch_norm_forward(Call *c) {
+  return batch_norm_run(c, (Activation){0});
 }
 
 /* Without training the statistics are constants, and dx is only g scale. */
@@ -283,6 +291,67 @@ Tensor *tensor_batch_norm(Tensor *x, Tensor *weight, Tensor *bias, Tensor *runni
                           double momentum, double eps) {
   return op_call(&batch_norm_row, 5, (Tensor *[]){x, weight, bias, running_mean, running_var},
                  (Param[]){{.number = training}, {.number = momentum}, {.number = eps}});
+}
+
+/* ---- batch_norm_activated ---- */
+
+static bool batch_norm_activated_shape(Call *c) {
+  return activated_shape(c, &batch_norm_row, EPS + 1);
+}
+
+static bool batch_norm_activated_forward(Call *c) {
+  return batch_norm_run(c, activation_read(c->param + EPS + 1));
+}
+
+/* Of training, and without a graph: as batch_norm_backward, the activation's slope being found again from x. */
+static void batch_norm_activated_train(Call *c, Activation a, Tensor *g, Tensor **d) {
+  Rows m = rows_of(c->in[X]);
+  const real *scale = c->extra[AFFINE]->data;
+  const Gate gate = {a, scale, scale + m.n};
+  const Normal x = {.x = c->in[X]->data, .mean = c->extra[MEAN]->data, .rstd = c->extra[RSTD]->data, .gate = &gate};
+  Tensor *sums = tensor_own(tensor_new(3, (long[]){2, 1, m.n})), *weight = given(c, WEIGHT);
+  if (!sums || !column_sums(m, &x, g->data, sums->data, sums->data + m.n)) return;
+  affine_backward(c, sums, d);
+  if (!c->want[X]) return;
+  Tensor *factor = weight ? tensor_mul(c->extra[RSTD], weight) : c->extra[RSTD];
+  d[X] = tensor_own(tensor_new(c->ndim, c->shape));
+  if (factor && d[X]) normalize_back(m, &x, g->data, factor->data, sums->data, sums->data + m.n, d[X]->data);
+}
+
+static void batch_norm_activated_backward(Call *c, Tensor *g, Tensor **d) {
+  Activation a = activation_read(c->param + EPS + 1);
+  if (trains(c) && !grad_enabled()) {
+    batch_norm_activated_train(c, a, g, d);
+    return;
+  }
+  Rows m = rows_of(c->in[X]);
+  const real *scale = c->extra[AFFINE]->data;
+  Tensor *y = tensor_own(tensor_new(c->ndim, c->shape));
+  if (!y) return;
+  normalize_columns(m, c->in[X]->data, c->extra[MEAN]->data, scale, scale + m.n, a, y->data);
+  g = activation_gradient(a, g, y);
+  if (g) batch_norm_backward(c, g, d);
+}
+
+static const Op batch_norm_activated_row = {
+    "batch_norm_activated",
+    "x, weight?, bias?, running_mean:constant?, running_var:constant?, training:boolean=true, momentum:number=0.1, "
+    "eps:number=1e-5, "
+    "activation:relu|leaky_relu=relu, negative_slope:number=0.01",
+    "batch_norm and an activation of its result in one go, as nn.Sequential calls them.",
+    "tensor.randn(4,3):batch_norm_activated(tensor.randn(3), tensor.randn(3))\n"
+    "tensor.randn(2,2,2,3):batch_norm_activated({activation=\"leaky_relu\", negative_slope=0.2})\n"
+    "tensor.randn(4,2):batch_norm_activated(tensor.randn(2), tensor.randn(2), tensor.randn(2), tensor.rand(2), {training=false})",
+    batch_norm_activated_shape,
+    batch_norm_activated_forward,
+    batch_norm_activated_backward,
+    "x weight"};
+
+Tensor *tensor_batch_norm_activated(Tensor *x, Tensor *weight, Tensor *bias, Tensor *running_mean, Tensor *running_var,
+                                    bool training, double momentum, double eps, Activation a) {
+  Param p[EPS + 3] = {{.number = training}, {.number = momentum}, {.number = eps}};
+  activation_write(p + EPS + 1, a);
+  return op_call(&batch_norm_activated_row, 5, (Tensor *[]){x, weight, bias, running_mean, running_var}, p);
 }
 
 /* ---- layer_norm ---- */
@@ -403,4 +472,5 @@ Tensor *tensor_dropout(Tensor *x, double p, bool training) {
   return op_call(&dropout_row, 1, &x, (Param[]){{.number = p}, {.number = training}});
 }
 
-const Op *const ops_norm[] = {&batch_norm_row, &layer_norm_row, &normalize_sums_row, &normalize_input_row, &dropout_row, NULL};
+const Op *const ops_norm[] = {
+    &batch_norm_row, &batch_norm_activated_row, &layer_norm_row, &normalize_sums_row, &normalize_input_row, &dropout_row, NULL};

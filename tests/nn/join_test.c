@@ -107,6 +107,10 @@ static Module *activation(int i) {
   }
 }
 
+static Tensor *weight(Module *m, int i) {
+  return m->tensor[i].tensor;
+}
+
 /* Sizes that take each road of a product: few or many rows, one vector or several, few columns, long sums. */
 static void test_linear(void) {
   const long sizes[][3] = {{1, 1, 1},    {5, 3, 2},      {5, 300, 4},    {200, 33, 65},
@@ -133,6 +137,22 @@ static void test_convolutions(void) {
       c.layer = module_make("ConvTranspose2d", s[2], s[3], s[4], s[5], s[6], 0, k / 2, s[7], NN_END);
       run_case(c);
     }
+}
+
+static void test_batch_norm(void) {
+  const long sizes[][4] = {{2, 1, 1, 1}, {3, 2, 2, 5}, {4, 8, 8, 64}, {5, 9, 7, 130}, {33, 1, 1, 700}};
+  for (int i = 0; i < 40; i++) {
+    Case c = {module_make("BatchNorm", (double)sizes[i / 8][3], 1e-5, 0.1, i / 4 % 2, NN_END), activation(i), {0}, 4};
+    memcpy(c.shape, sizes[i / 8], 4 * sizeof(long));
+    if (i / 4 % 2) {
+      init_normal(weight(c.layer, 0), 0, 1);
+      init_normal(weight(c.layer, 1), 0, 1);
+    }
+    Case evaluated = {module_keep(c.layer), activation(i), {c.shape[0], c.shape[3]}, 2};
+    run_case(c);
+    module_train(evaluated.layer, false);
+    run_case(evaluated);
+  }
 }
 
 /* ---- what must not change ---- */
@@ -178,6 +198,7 @@ static void test_errors(void) {
 int main(void) {
   test_linear();
   test_convolutions();
+  test_batch_norm();
   test_others_stay();
   test_errors();
   return test_done();
