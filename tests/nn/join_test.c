@@ -121,12 +121,13 @@ static void test_linear(void) {
           (Case){module_make("Linear", sizes[i][1], sizes[i][2], k % 2, NN_END), activation(k), {sizes[i][0], sizes[i][1]}, 2});
 }
 
-/* With few channels, few pixels, strides, dilation, and pixels that no tap reaches. */
+/* With few and many channels, few pixels, strides, dilation, and pixels that no tap reaches. */
 static void test_convolutions(void) {
   const double sizes[][8] = {/* N, side, in, out, kernel, stride, padding, dilation */
                              {2, 6, 3, 5, 3, 1, 1, 1},   {2, 8, 20, 40, 4, 2, 1, 1}, {1, 5, 1, 70, 5, 2, 2, 1},
                              {2, 7, 4, 2, 1, 3, 0, 1},   {3, 4, 33, 1, 4, 1, 0, 1},  {1, 9, 2, 3, 3, 2, 2, 2},
-                             {2, 1, 17, 16, 1, 1, 0, 1}, {2, 6, 3, 4, 2, 4, 1, 1}};
+                             {2, 1, 17, 16, 1, 1, 0, 1}, {2, 6, 3, 4, 2, 4, 1, 1},   {4, 16, 64, 48, 4, 2, 1, 1},
+                             {4, 11, 40, 65, 3, 1, 1, 1}};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
     for (int k = 0; k < 4; k++) {
       const double *s = sizes[i];
