@@ -72,6 +72,7 @@ void workers_for(long n, long grain, void (*body)(void *job, long from, long to)
 int workers_count(void);
 int workers_self(void);        /* which thread runs this piece, 0..workers_count()-1: for room to work in, never for results */
 void workers_set(int threads); /* 1..64; the first use takes GANDER_THREADS or the number of cores */
+double work_done(void);        /* floating-point operations of all products and convolutions so far */
 
 /* Products and convolutions run kernels for AVX-512, AVX2 or neither, as the CPU has it; the environment's GANDER_CPU=avx512, avx2
  * or generic chooses. The first two give the same bits. GANDER_BLAS=1: OpenBLAS multiplies matrices (not convolutions). */

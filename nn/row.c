@@ -145,6 +145,18 @@ int call_get_dim(Call *c, int param, int ndim) {
   return -1;
 }
 
+/* ---- the work ---- */
+
+static double work;
+
+void work_add(double products) {
+  work += 2 * products;
+}
+
+double work_done(void) {
+  return work;
+}
+
 /* ---- the call ---- */
 
 static bool check_given(Call *c) {

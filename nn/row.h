@@ -71,6 +71,9 @@ void node_drop(Node *node);
 Tensor *tensor_own(Tensor *t);                    /* puts a new tensor into the open scope: the scope owns it from now on */
 Tensor *tensor_shell(const Tensor *t, bool data); /* a new reference to the same shape and node, with or without the memory */
 
+/* An op that multiplies tells work_done() how often (and adds as often), whichever way it takes to the result. */
+void work_add(double products);
+
 /* Storage (storage.c). */
 struct Storage {
   int refs;

@@ -233,4 +233,19 @@ check.run("Lua code called from C may do anything", function()
   check.equal((tensor.ones(2) + 1):sum():item(), 4)
 end)
 
+check.run("the work that was done", function()
+  local function work(f)
+    local before = flops()
+    f()
+    return flops() - before
+  end
+  local x, image, weight = tensor.randn(2, 3), tensor.randn(1, 4, 4, 2):requires_grad(), tensor.randn(3, 3, 2, 5)
+  check.equal(work(function() return x:matmul(tensor.randn(3, 4)) end), 2 * 2 * 3 * 4, "of a product")
+  check.equal(work(function() return x:linear(tensor.randn(4, 3)) end), 2 * 2 * 3 * 4, "of a linear layer")
+  local y
+  check.equal(work(function() y = image:conv2d(weight) end), 2 * 2 * 2 * 5 * 3 * 3 * 2, "of a convolution")
+  check.equal(work(function() y:sum():backward() end), 2 * 2 * 2 * 5 * 3 * 3 * 2, "of its gradient by the image alone")
+  check.equal(work(function() return x + x end), 0, "of a sum")
+end)
+
 check.done()

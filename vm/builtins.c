@@ -35,6 +35,11 @@ static int threads_call(lua_State *L) {
   return 1;
 }
 
+static int flops_call(lua_State *L) {
+  lua_pushnumber(L, work_done());
+  return 1;
+}
+
 static int quit_call(lua_State *L) {
   engine_exit(L, (int)(luaL_optinteger(L, 1, 0) & 255), false);
 }
@@ -47,6 +52,9 @@ const Function functions_engine[] = {
      "system, objects what scripts hold of tensors, modules and the like.",
      "memory().live", memory_call},
     {"threads", "n:integer=nil", "How many threads compute; sets it when n is given (1 to 64).", "threads()", threads_call},
+    {"flops", "",
+     "How many floating-point operations the products and convolutions so far are, each multiply-add two; padding counts.",
+     "flops()", flops_call},
     {"args", "options:table",
      "Declares the options of a script, {name = {default, help}, ...} or in order {{name, default, help}, ...}, and returns a "
      "table of "

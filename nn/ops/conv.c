@@ -62,6 +62,7 @@ static Conv describe(const long *image, const long *weight, const long *map, con
     v.padding[i] = s->padding[i];
     v.dilation[i] = s->dilation[i];
   }
+  work_add((double)shape_product(map, 0, 4) * (double)shape_product(weight, 0, 2) * (double)v.c);
   return v;
 }
 

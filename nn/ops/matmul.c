@@ -15,6 +15,7 @@ static void add_bias(void *job, long from, long to) {
 }
 
 static bool multiply(const Multiply *m) {
+  work_add((double)m->batch * (double)m->m * (double)m->n * (double)m->k);
   if (!m->batch || !m->m || !m->n) return true;
   if (m->k && !blas_wanted()) return multiply_run(m);
   if (!m->k)
@@ -239,6 +240,7 @@ static bool linear_weight_forward(Call *c) {
   for (int i = 0; i < x->ndim - 1; i++) rows *= x->shape[i];
   long m = c->shape[0], n = c->shape[1];
   bool blas = rows && n && blas_wanted();
+  work_add((double)rows * (double)m * (double)n);
   return (blas ? blas_turned : multiply_turned)(rows, m, n, g->data, x->data, c->out->data);
 }
 
