@@ -1,7 +1,7 @@
 /* Random numbers: Philox 4x32-10, a function of seed and position, so any thread can make any part. */
 #include "kernels/draw.h"
 
-enum { GRAIN = 16384 }; /* a multiple of four: pieces begin with a block */
+enum { GRAIN = 16384, AHEAD = 64 }; /* GRAIN is a multiple of four: pieces begin with a block */
 
 static Random global = {0x67616e646572, 0};
 static Random *current = &global;
@@ -50,15 +50,25 @@ void random_normal(real *out, long n) {
   fill(out, n, draw_normal);
 }
 
-uint64_t random_below(uint64_t n) {
-  uint64_t reject = -n % n; /* values below this would make the first ones likelier */
-  for (;;) {
-    uint32_t word[4];
-    draw_block(*current, word);
-    current->position++;
-    uint64_t x = (uint64_t)word[1] << 32 | word[0];
-    if (x >= reject) return x % n;
+/* A block of the stream; some are drawn ahead. */
+static uint64_t next_integer(void) {
+  static Random first;
+  static uint64_t ahead[AHEAD];
+  static bool drawn;
+  if (!drawn || current->seed != first.seed || current->position - first.position >= AHEAD) {
+    first = *current;
+    draw_integers(first, ahead, AHEAD);
+    drawn = true;
   }
+  return ahead[current->position++ - first.position];
+}
+
+/* Values below 2^64 mod n would make the first ones likelier. It is less than n, so it is seldom needed. */
+uint64_t random_below(uint64_t n) {
+  uint64_t x = next_integer();
+  if (x < n)
+    for (uint64_t reject = -n % n; x < reject;) x = next_integer();
+  return x % n;
 }
 
 void random_shuffle(long *order, long n) {

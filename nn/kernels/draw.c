@@ -8,18 +8,18 @@
 
 enum { ROUNDS = 10, LANES = 32, GROUP = 4 * LANES }; /* blocks at a time, and the numbers they hold */
 
-/* The words of blocks at.position .. at.position+LANES-1, those of a block one below the other. */
-INLINE void philox(Random at, uint32_t word[4][LANES]) {
+/* The words of `blocks` blocks from at.position on, at most LANES, those of a block one below the other. */
+INLINE void philox_blocks(Random at, const int blocks, uint32_t word[4][LANES]) {
   uint32_t k0 = (uint32_t)at.seed, k1 = (uint32_t)(at.seed >> 32);
   uint32_t *c0 = word[0], *c1 = word[1], *c2 = word[2], *c3 = word[3];
   const uint32_t low = (uint32_t)at.position, high = (uint32_t)(at.position >> 32);
-  for (int i = 0; i < LANES; i++) {
+  for (int i = 0; i < blocks; i++) {
     c0[i] = low + (uint32_t)i;
     c1[i] = high + (c0[i] < low); /* the carry */
     c2[i] = c3[i] = 0;
   }
   for (int round = 0; round < ROUNDS; round++, k0 += 0x9E3779B9, k1 += 0xBB67AE85)
-    for (int i = 0; i < LANES; i++) {
+    for (int i = 0; i < blocks; i++) {
       const uint64_t a = (uint64_t)0xD2511F53 * c0[i], b = (uint64_t)0xCD9E8D57 * c2[i];
       c0[i] = (uint32_t)(b >> 32) ^ c1[i] ^ k0;
       c2[i] = (uint32_t)(a >> 32) ^ c3[i] ^ k1;
@@ -28,10 +28,22 @@ INLINE void philox(Random at, uint32_t word[4][LANES]) {
     }
 }
 
+INLINE void philox(Random at, uint32_t word[4][LANES]) {
+  philox_blocks(at, LANES, word);
+}
+
 void draw_block(Random at, uint32_t word[4]) {
   uint32_t words[4][LANES];
-  philox(at, words);
+  philox_blocks(at, 1, words);
   for (int i = 0; i < 4; i++) word[i] = words[i][0];
+}
+
+CPU_VARIANTS void draw_integers(Random at, uint64_t *out, long n) {
+  uint32_t word[4][LANES];
+  for (; n > 0; n -= LANES, out += LANES, at.position += LANES) {
+    philox(at, word);
+    for (int i = 0; i < LANES && i < n; i++) out[i] = (uint64_t)word[1][i] << 32 | word[0][i];
+  }
 }
 
 /* 24 bits: exact in a float, from 0 to below 1. */

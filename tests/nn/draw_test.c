@@ -30,6 +30,29 @@ static void test_blocks(void) {
   CHECK(worst < 5e-7); /* four units in the last place of a float */
 }
 
+/* Integers below n are those that single blocks give, also when the stream jumps; some of these n refuse every other block. */
+static void test_integers(void) {
+  const uint64_t below[] = {1, 2, 10, 1000003, (uint64_t)3 << 62, ((uint64_t)1 << 63) + 1};
+  long wrong = 0;
+  for (uint64_t i = 0; i < 1200; i++) {
+    Random stream = {i / 400, i % 7 * 1000 + i}, at = stream, *before = random_use(&stream);
+    const uint64_t n = below[i % 6];
+    for (int k = 0; k < 3; k++) {
+      uint64_t got = random_below(n), x;
+      do {
+        uint32_t word[4];
+        draw_block(at, word);
+        at.position++;
+        x = (uint64_t)word[1] << 32 | word[0];
+      } while (x < -n % n);
+      wrong += got != x % n;
+    }
+    wrong += at.position != stream.position;
+    random_use(before);
+  }
+  CHECK(wrong == 0);
+}
+
 /* Pieces of any number of blocks are parts of one stream, and touch nothing behind their end. */
 static void test_pieces(void) {
   const Random at = {42, 7};
@@ -69,6 +92,7 @@ static void test_dropout(void) {
 
 int main(void) {
   test_blocks();
+  test_integers();
   test_pieces();
   test_dropout();
   return test_done();
