@@ -54,8 +54,8 @@ typedef struct MemoryUse {
 } MemoryUse;
 
 MemoryUse memory_use(void);
-void memory_limit(size_t bytes); /* 0: what the machine (or its container) has */
-void memory_drop_cache(void);
+void memory_limit(size_t bytes);                          /* 0: what the machine (or its container) has */
+void memory_drop_cache(void);                             /* and packed weights, which are in use as long as their tensors */
 void memory_on_full(void (*collect)(void *), void *data); /* called once before an allocation fails */
 void memory_fail_after(long allocations);                 /* for tests: the n-th allocation from now fails; -1 never */
 void *memory_new(size_t bytes);                           /* zeroed bookkeeping memory; NULL and nn_error() when full */
@@ -125,7 +125,8 @@ bool dim_check(const char *who, int ndim, long *dim); /* -1 becomes ndim-1; erro
 long index_at(const Tensor *indices, long i, long n); /* the i-th index, from 0; -1 and an error if not whole or not in 1..n */
 unsigned tensor_version(const Tensor *t);             /* counts in-place writes to its memory */
 
-/* In-place writes; refused for tensors inside a graph that is being recorded. They bump the version. */
+/* In-place writes; refused for tensors inside a graph that is being recorded. They bump the version: who writes to data by hand
+ * calls tensor_begin_write first, or what was packed of the old numbers is used. */
 bool tensor_begin_write(Tensor *t, const char *who);
 bool tensor_fill(Tensor *t, double value);
 bool tensor_copy_to(Tensor *t, Tensor *from);              /* from is broadcast to t */

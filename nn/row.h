@@ -80,11 +80,21 @@ struct Storage {
   unsigned version;
   size_t bytes; /* as asked for */
   int size_class;
+  int kept; /* how much was worked out from it */
   void *data;
 };
 Storage *storage_new(size_t bytes);
 Storage *storage_keep(Storage *s);
 void storage_drop(Storage *s);
+
+/* What was worked out from a storage's numbers (kept.c), found again until they are written to. */
+typedef struct KeptKey {
+  long part[16]; /* all that the result depends on besides the numbers; the first is one of KEPT_... */
+} KeptKey;
+enum { KEPT_PANELS, KEPT_SCATTER, KEPT_WINOGRAD };
+Tensor *kept_find(const Storage *from, const KeptKey *key); /* a reference to it, or NULL; from may be NULL */
+bool kept_add(Storage *from, const KeptKey *key, Tensor *made);
+void kept_drop(const Storage *from); /* NULL: of all */
 
 void gradcheck_call(Call *c, Tensor *const *in);
 

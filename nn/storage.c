@@ -80,7 +80,7 @@ static bool injected_failure(void) {
   return fail_after > 0 && --fail_after == 0;
 }
 
-void memory_drop_cache(void) {
+static void drop_idle(void) {
   for (int class = 0; class < CLASSES; class ++)
     while (idle[class]) {
       Idle *block = idle[class];
@@ -90,10 +90,15 @@ void memory_drop_cache(void) {
   use.cached = 0;
 }
 
+void memory_drop_cache(void) {
+  kept_drop(NULL);
+  drop_idle();
+}
+
 static void *block_from_system(int class) {
   size_t bytes = class_bytes(class);
   if (use.live + bytes > use.limit) return NULL;
-  if (use.live + use.cached + bytes > use.limit) memory_drop_cache();
+  if (use.live + use.cached + bytes > use.limit) drop_idle();
   bool huge = bytes >= HUGE_PAGE;
   size_t unit = huge ? HUGE_PAGE : SMALLEST;
   void *block = aligned_alloc(unit, (bytes + unit - 1) / unit * unit);
@@ -115,7 +120,7 @@ static void *block_take(int class) {
 static void *block_new(int class) {
   if (!use.limit) memory_limit(0);
   void *block = injected_failure() ? NULL : block_take(class);
-  if (!block) { /* the road on failure: give back what is idle, let the language collect, try once more */
+  if (!block) { /* the road on failure: give back what can be had again, let the language collect, try once more */
     memory_drop_cache();
     if (collect) collect(collect_data);
     if (fail_after != 0) block = block_take(class);
@@ -151,6 +156,7 @@ Storage *storage_keep(Storage *s) {
 
 void storage_drop(Storage *s) {
   if (!s || --s->refs) return;
+  kept_drop(s);
   Idle *block = s->data;
   size_t bytes = class_bytes(s->size_class);
   block->next = idle[s->size_class];

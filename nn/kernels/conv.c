@@ -20,8 +20,15 @@ static void fill(real *to, const real *bias, long n, long columns, Activation th
 bool conv_map(const Conv *v, const real *image, const real *weight, const real *bias, real *map) {
   long k = v->k, c = v->c;
   if (!c || !k || !v->n) return fill(map, bias, v->n * v->map[0] * v->map[1], k, v->then), true;
-  Gather g = {
-      .n = v->n, .picture = image, .channels = c, .weight = weight, .bias = bias, .then = v->then, .out = map, .columns = k};
+  Gather g = {.n = v->n,
+              .picture = image,
+              .channels = c,
+              .weight = weight,
+              .bias = bias,
+              .then = v->then,
+              .out = map,
+              .columns = k,
+              .keep = v->keep};
   g.weight_step[0] = v->kernel[1] * c * k, g.weight_step[1] = c * k;
   g.row_step = k, g.column_step = 1;
   for (int i = 0; i < 2; i++) {
@@ -86,6 +93,7 @@ static bool image_by_phases(const Conv *v, const real *map, const real *weight, 
   for (long i = 0; i < phases(v, 0); i++)
     for (long j = 0; j < phases(v, 1); j++) {
       Gather g = {.n = v->n,
+                  .keep = v->keep,
                   .picture = map,
                   .channels = v->k,
                   .weight = weight,

@@ -7,7 +7,7 @@
 #ifndef GANDER_CONV_H
 #define GANDER_CONV_H
 
-#include "../nn.h"
+#include "../row.h"
 
 /* Pairs are {height, width}. */
 typedef struct Conv {
@@ -15,6 +15,7 @@ typedef struct Conv {
   long image[2], map[2], kernel[2];
   long stride[2], padding[2], dilation[2];
   Activation then; /* of the result of conv_map or conv_image */
+  Storage *keep;   /* of the weight, when it is to keep what is packed of it; else NULL */
 } Conv;
 
 bool conv_map(const Conv *v, const real *image, const real *weight, const real *bias, real *map);

@@ -79,14 +79,21 @@ static void pack_taps(void *job, long from, long to) {
   }
 }
 
+KeptKey gather_key(const Gather *g, long kind, long shape) {
+  return (KeptKey){{kind, shape, g->keep ? g->weight - (const real *)g->keep->data : 0, g->channels, g->columns, g->taps[0],
+                    g->taps[1], g->tap_step[0], g->tap_step[1], g->step[0], g->step[1], g->weight_step[0], g->weight_step[1],
+                    g->row_step, g->column_step}};
+}
+
 static bool run_indirect(const Gather *g, bool merged) {
   long runs = merged ? g->taps[0] : g->taps[0] * g->taps[1], depth = merged ? g->taps[1] * g->channels : g->channels;
   Panels panels;
   Tensor *zeros = tensor_new(1, &depth);
-  bool ok = zeros && panels_new(&panels, runs * depth, g->columns, depth, 1);
+  KeptKey key = gather_key(g, KEPT_PANELS, depth);
+  bool fresh, ok = zeros && panels_kept(&panels, runs * depth, g->columns, depth, g->keep, &key, &fresh);
   if (ok) {
     memset(zeros->data, 0, (size_t)depth * sizeof(real));
-    workers_for(g->taps[0] * g->taps[1], 1, pack_taps, &(Pack){g, &panels});
+    if (fresh) workers_for(g->taps[0] * g->taps[1], 1, pack_taps, &(Pack){g, &panels});
     product_run(&(Product){.rows = g->n * g->grid[0] * g->grid[1],
                            .taps = runs,
                            .depth = depth,

@@ -6,7 +6,7 @@
 #ifndef GANDER_GATHER_H
 #define GANDER_GATHER_H
 
-#include "../nn.h"
+#include "../row.h"
 
 typedef struct Gather {
   long n;
@@ -16,6 +16,7 @@ typedef struct Gather {
   long taps[2], first[2], tap_step[2];
   const real *weight;                         /* of tap 0,0 */
   long weight_step[2], row_step, column_step; /* to the next tap, channel and column */
+  Storage *keep;                              /* of the weight, when it is to keep what is packed of it; else NULL */
   const real *bias;
   Activation then; /* of the result */
   real *out;       /* images of out_size, whose pixels out_first + i out_step are set */
@@ -23,5 +24,6 @@ typedef struct Gather {
 } Gather;
 
 bool gather_run(Gather *g);
+KeptKey gather_key(const Gather *g, long kind, long shape); /* of its weight, packed in a shape of this kind */
 
 #endif

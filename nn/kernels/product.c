@@ -20,15 +20,30 @@ enum {
 
 /* ---- panels ---- */
 
-bool panels_new(Panels *p, long depth, long columns, long run, int copies) {
+static bool panels_shape(Panels *p, long depth, long columns, long run) {
   const Tile *tile = tile_best();
   if (!tile) return false;
   *p = (Panels){.depth = depth, .columns = columns, .width = columns <= DOT_COLUMNS && run >= LONG ? 1 : tile->width};
   p->step = p->width;
   p->panel_step = depth * p->width;
+  return true;
+}
+
+bool panels_new(Panels *p, long depth, long columns, long run, int copies) {
+  if (!panels_shape(p, depth, columns, run)) return false;
   p->memory = tensor_new(3, (long[]){copies, (columns + p->width - 1) / p->width, p->panel_step});
   if (!p->memory) return false;
   p->data = p->room = p->memory->data;
+  return true;
+}
+
+bool panels_kept(Panels *p, long depth, long columns, long run, Storage *keep, const KeptKey *key, bool *fresh) {
+  Tensor *kept = kept_find(keep, key);
+  *fresh = !kept;
+  if (*fresh) return panels_new(p, depth, columns, run, 1) && (kept_add(keep, key, p->memory) || (panels_drop(p), false));
+  panels_shape(p, depth, columns, run);
+  p->memory = kept;
+  p->data = p->room = kept->data;
   return true;
 }
 

@@ -3,6 +3,7 @@
 #ifndef GANDER_PRODUCT_H
 #define GANDER_PRODUCT_H
 
+#include "../row.h"
 #include "tile.h"
 
 /* A matrix (depth, columns), cut into panels of columns: row i of panel p stands at data[p * panel_step + i * step]. Packed
@@ -17,6 +18,8 @@ typedef struct Panels {
 
 /* run: the depth that is contiguous in the first matrix; copies: room for so many such matrices (panels_at), at least 1. */
 bool panels_new(Panels *p, long depth, long columns, long run, int copies);
+/* The same for one matrix, found with the memory that keeps it (may be NULL) or new: `fresh` says that it is to be filled. */
+bool panels_kept(Panels *p, long depth, long columns, long run, Storage *keep, const KeptKey *key, bool *fresh);
 Panels panels_at(const Panels *p, int copy);
 void panels_drop(Panels *p);
 /* Packs rows first..first+rows of the matrix; row i, column j stands at b[i * row_step + j * column_step]. */

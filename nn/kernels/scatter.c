@@ -81,14 +81,16 @@ static void pack(void *job, long from, long to) {
 bool scatter_run(const Conv *v, const real *map, const real *weight, const real *bias, real *image) {
   long patch = v->kernel[0] * v->kernel[1] * v->c, pixels = v->map[0] * v->map[1], together = (ROWS + pixels - 1) / pixels;
   Panels panels;
-  if (!panels_new(&panels, v->k, patch, v->k, 1)) return false;
+  KeptKey key = {{KEPT_SCATTER, v->keep ? weight - (const real *)v->keep->data : 0, v->k, patch}};
+  bool fresh;
+  if (!panels_kept(&panels, v->k, patch, v->k, v->keep, &key, &fresh)) return false;
+  if (fresh) workers_for(v->k, 16, pack, &(Pack){&panels, weight});
   Scatter s = {.v = v, .map = map, .bias = bias, .image = image, .weight = &panels, .pixels = pixels};
   s.samples = together < v->n ? together : v->n;
   s.room = (patch + 15) / 16 * 16;
   Tensor *patches = tensor_new(4, (long[]){workers_count(), s.samples, pixels, s.room});
   if (patches) {
     s.patches = patches->data;
-    workers_for(v->k, 16, pack, &(Pack){&panels, weight});
     workers_for(v->n, s.samples, scatter_samples, &s);
   }
   tensor_drop(patches);

@@ -73,22 +73,29 @@ static void pack_pieces(void *job, long from, long to) {
   }
 }
 
+static bool pack(Kernel *k, const Gather *g, const Filter *filter) {
+  Pack p = {k, g, filter, NULL, (g->channels + CHANNELS - 1) / CHANNELS};
+  long taps = (g->taps[0] + 1) * g->taps[1];
+  Tensor *room = tensor_new(3, (long[]){workers_count(), taps * CHANNELS, k->width});
+  if (!room) return false;
+  p.room = room->data;
+  workers_for(k->panels * p.runs, 1, pack_pieces, &p);
+  tensor_drop(room);
+  return true;
+}
+
 bool kernel_make(Kernel *k, const Gather *g, const Filter *filter) {
   const Tile *tile = tile_best();
   if (!tile) return false;
   *k = (Kernel){.width = tile->width, .panels = (g->columns + tile->width - 1) / tile->width, .channels = g->channels};
   for (int x = 0; x < filter[1].terms; x++) k->terms[filter[1].term[x].point]++;
-  Pack p = {k, g, filter, NULL, (g->channels + CHANNELS - 1) / CHANNELS};
-  long terms = (long)filter[0].terms * filter[1].terms, taps = (g->taps[0] + 1) * g->taps[1];
-  Tensor *room = tensor_new(3, (long[]){workers_count(), taps * CHANNELS, k->width});
-  k->memory = tensor_new(3, (long[]){terms * k->panels, g->channels, k->width});
-  if (room && k->memory) {
-    p.room = room->data;
-    workers_for(k->panels * p.runs, 1, pack_pieces, &p);
-  }
-  tensor_drop(room);
-  if (!room) kernel_drop(k);
-  return k->memory != NULL;
+  KeptKey key = gather_key(g, KEPT_WINOGRAD, 0);
+  k->memory = kept_find(g->keep, &key);
+  if (k->memory) return true;
+  k->memory = tensor_new(3, (long[]){(long)filter[0].terms * filter[1].terms * k->panels, g->channels, k->width});
+  if (k->memory && pack(k, g, filter) && kept_add(g->keep, &key, k->memory)) return true;
+  kernel_drop(k);
+  return false;
 }
 
 void kernel_drop(Kernel *k) {

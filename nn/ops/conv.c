@@ -52,6 +52,11 @@ static bool map_size(Call *c, const long *image, const long *kernel, const ConvS
                    reach[1], padded[0], padded[1]);
 }
 
+/* Parameters are used several times before they change, other tensors rather not. */
+static Storage *keeper(const Tensor *weight) {
+  return weight->node && !weight->node->op ? weight->storage : NULL;
+}
+
 static Conv describe(const long *image, const long *weight, const long *map, const ConvShape *s) {
   Conv v = {.n = image[0], .c = image[3], .k = map[3]};
   for (int i = 0; i < 2; i++) {
@@ -98,6 +103,7 @@ static bool conv2d_run(Call *c, Activation then) {
   ConvShape s = options(c->param);
   Conv v = describe(x->shape, w->shape, c->shape, &s);
   v.then = then;
+  v.keep = keeper(w);
   return conv_map(&v, x->data, w->data, bias ? bias->data : NULL, c->out->data);
 }
 
@@ -181,6 +187,7 @@ static bool conv2d_input_forward(Call *c) {
   Tensor *g = c->in[0], *w = c->in[1];
   ConvShape s = options(c->param + 1);
   Conv v = describe(c->shape, w->shape, g->shape, &s);
+  v.keep = keeper(w);
   return conv_image(&v, g->data, w->data, NULL, c->out->data);
 }
 
@@ -291,6 +298,7 @@ static bool conv_transpose2d_run(Call *c, Activation then) {
   ConvShape s = transpose_options(c);
   Conv v = describe(c->shape, w->shape, x->shape, &s);
   v.then = then;
+  v.keep = keeper(w);
   return conv_image(&v, x->data, w->data, bias ? bias->data : NULL, c->out->data);
 }
 
