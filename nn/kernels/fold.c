@@ -47,6 +47,18 @@ INLINE void rows(double *restrict sum, const real *x, long n, long stride, long 
     for (long i = 0; i < width; i++) sum[i] = step(sum[i], (double)x[i], about[i]);
 }
 
+/* The same, four at a time: for steps that are quickly done. */
+INLINE void quick_rows(double *restrict sum, const real *x, long n, long stride, long width, const double *about, Step *step) {
+  long row = 0;
+  for (; row + 4 <= n; row += 4, x += 4 * stride)
+    for (long i = 0; i < width; i++) {
+      const double one = step(sum[i], (double)x[i], about[i]), two = step(one, (double)x[i + stride], about[i]);
+      const double three = step(two, (double)x[i + 2 * stride], about[i]);
+      sum[i] = step(three, (double)x[i + 3 * stride], about[i]);
+    }
+  rows(sum, x, n - row, stride, width, about, step);
+}
+
 INLINE double add(double a, double b) {
   return a + b;
 }
@@ -72,7 +84,7 @@ CPU_VARIANTS static double sum_line(const real *x, long n, double about) {
   return line(x, n, about, 0, sum_step, add);
 }
 CPU_VARIANTS static void sum_rows(double *sum, const real *x, long n, long stride, long width, const double *about) {
-  rows(sum, x, n, stride, width, about, sum_step);
+  quick_rows(sum, x, n, stride, width, about, sum_step);
 }
 const Fold fold_sum = {0, sum_line, sum_rows, add};
 
@@ -84,7 +96,7 @@ CPU_VARIANTS static double squares_line(const real *x, long n, double about) {
   return line(x, n, about, 0, squares_step, add);
 }
 CPU_VARIANTS static void squares_rows(double *sum, const real *x, long n, long stride, long width, const double *about) {
-  rows(sum, x, n, stride, width, about, squares_step);
+  quick_rows(sum, x, n, stride, width, about, squares_step);
 }
 const Fold fold_squares = {0, squares_line, squares_rows, add};
 
@@ -95,7 +107,7 @@ CPU_VARIANTS static double deviations_line(const real *x, long n, double mean) {
   return line(x, n, mean, 0, deviations_step, add);
 }
 CPU_VARIANTS static void deviations_rows(double *sum, const real *x, long n, long stride, long width, const double *mean) {
-  rows(sum, x, n, stride, width, mean, deviations_step);
+  quick_rows(sum, x, n, stride, width, mean, deviations_step);
 }
 const Fold fold_deviations = {0, deviations_line, deviations_rows, add};
 

@@ -5,13 +5,18 @@
 
 #include "kernel.h"
 
-enum { PIECE = 16384, STRIP = 32 };
+enum {
+  PIECE = 16384,
+  STRIP = 32,
+  STRIPS = 8,
+  EXACT = 1 << 24
+}; /* columns of a strip, at least; strips where there are no more outer places */
 
 typedef struct Job {
   const Pick *p;
   const real *x, *y;
   real *out;
-  long strips;
+  long strip, strips;
 } Job;
 
 typedef struct Check {
@@ -20,10 +25,21 @@ typedef struct Check {
   atomic_bool wrong;
 } Check;
 
+/* Of a side below EXACT, in numbers that hold it. */
+INLINE long count_wrong(const real *index, long n, real side) {
+  int32_t wrong = 0;
+  for (long i = 0; i < n; i++) {
+    const bool inside = index[i] >= 1 && index[i] <= side;
+    wrong += !inside || (real)(int32_t)(inside ? index[i] : 0) != index[i];
+  }
+  return wrong;
+}
+
 CPU_VARIANTS static void check_piece(void *job, long from, long to) {
   Check *j = job;
   const real *index = j->index;
   long wrong = 0;
+  if (j->side < EXACT) wrong = count_wrong(index + from, to - from, (real)j->side), from = to;
   for (long i = from; i < to; i++) {
     bool inside = (double)index[i] >= 1 && (double)index[i] <= j->side;
     wrong += !inside || (double)(long)(inside ? index[i] : 0) != (double)index[i];
@@ -42,18 +58,40 @@ INLINE long place(const Pick *p, real index) {
   return ((long)index - 1) * p->inner;
 }
 
+/* n rows of one outer place: single elements, slices, or a slice of elements that are each picked. */
+INLINE void pick_elements(const Pick *p, const real *x, const real *index, long n, real *out) {
+  if (p->side < EXACT)
+    for (long i = 0; i < n; i++) out[i] = x[(int32_t)index[i] - 1];
+  else
+    for (long i = 0; i < n; i++) out[i] = x[(long)index[i] - 1];
+}
+
+INLINE void pick_slices(const Pick *p, const real *x, const real *index, long n, real *out) {
+  for (long i = 0; i < n; i++, out += p->inner) {
+    const real *slice = x + place(p, index[i]);
+    for (long k = 0; k < p->inner; k++) out[k] = slice[k];
+  }
+}
+
+INLINE void pick_each(const Pick *p, const real *x, const real *index, long n, real *out) {
+  for (long i = 0; i < n; i++, out += p->inner, index += p->inner)
+    for (long k = 0; k < p->inner; k++) out[k] = x[place(p, index[k]) + k];
+}
+
 CPU_VARIANTS static void pick_rows(void *job, long from, long to) {
   const Job *j = job;
   const Pick *p = j->p;
-  for (long row = from; row < to; row++) {
-    const real *x = j->x + row / p->n * p->side * p->inner, *index = p->index + row * p->inner;
+  for (long row = from, n; row < to; row += n) { /* the rows of one outer place */
+    const long outer = row / p->n, first = row - outer * p->n;
+    const real *x = j->x + outer * p->side * p->inner, *index = p->index + (p->each ? row * p->inner : first);
     real *out = j->out + row * p->inner;
-    if (p->each) {
-      for (long k = 0; k < p->inner; k++) out[k] = x[place(p, index[k]) + k];
-    } else {
-      x += place(p, p->index[row % p->n]);
-      for (long k = 0; k < p->inner; k++) out[k] = x[k];
-    }
+    n = p->n - first < to - row ? p->n - first : to - row;
+    if (p->inner == 1)
+      pick_elements(p, x, index, n, out);
+    else if (p->each)
+      pick_each(p, x, index, n, out);
+    else
+      pick_slices(p, x, index, n, out);
   }
 }
 
@@ -81,13 +119,16 @@ INLINE void add_strip(const Job *j, long outer, long first, long width) {
 CPU_VARIANTS static void add_strips(void *job, long from, long to) {
   const Job *j = job;
   for (long piece = from; piece < to; piece++) {
-    long first = piece % j->strips * STRIP, rest = j->p->inner - first;
-    add_strip(j, piece / j->strips, first, rest < STRIP ? rest : STRIP);
+    long first = piece % j->strips * j->strip, rest = j->p->inner - first;
+    add_strip(j, piece / j->strips, first, rest < j->strip ? rest : j->strip);
   }
 }
 
 void pick_add(const Pick *p, const real *x, const real *y, real *sum) {
-  Job job = {.p = p, .x = x, .y = y, .out = sum, .strips = (p->inner + STRIP - 1) / STRIP};
-  long work = (p->side + p->n) * (p->inner < STRIP ? p->inner : STRIP);
+  Job job = {.p = p, .x = x, .y = y, .out = sum};
+  long wanted = p->outer < STRIPS ? STRIPS : 1, wide = (p->inner + wanted - 1) / wanted;
+  job.strip = (wide + STRIP - 1) / STRIP * STRIP;
+  job.strips = (p->inner + job.strip - 1) / job.strip;
+  long work = (p->side + p->n) * (p->inner < job.strip ? p->inner : job.strip);
   workers_for(p->outer * job.strips, PIECE / (work + 1) + 1, add_strips, &job);
 }

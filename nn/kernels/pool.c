@@ -71,6 +71,37 @@ void pool_largest(const Pool *p, const real *x, real *y, real *places) {
   over_rows(largest_rows, &(Job){.p = p, .x = x, .y = y, .places = places}, p->map[0], p->map[1]);
 }
 
+/* Adds a row of the map's gradient to row y of the image: to each pixel what the windows that chose it have. */
+INLINE void give_to_chosen(const Pool *p, const real *grad, const real *places, long y, real *image) {
+  for (long i = 0; i < p->map[1]; i++, grad += p->channels, places += p->channels) {
+    Span columns = covered(p, 1, i);
+    for (long x = columns.from; x < columns.to; x++) {
+      const real place = (real)(y * p->image[1] + x + 1);
+      real *pixel = image + x * p->channels;
+      for (long c = 0; c < p->channels; c++) pixel[c] += places[c] == place ? grad[c] : 0;
+    }
+  }
+}
+
+CPU_VARIANTS static void largest_back_rows(void *job, long from, long to) {
+  const Job *j = job;
+  const Pool *p = j->p;
+  long image_row = p->image[1] * p->channels, map_row = p->map[1] * p->channels;
+  for (long row = from; row < to; row++) {
+    long n = row / p->image[0], y = row % p->image[0];
+    Span windows = covering(p, 0, y);
+    memset(j->y + row * image_row, 0, (size_t)image_row * sizeof(real));
+    for (long i = windows.from; i < windows.to; i++) {
+      long at = (n * p->map[0] + i) * map_row;
+      give_to_chosen(p, j->x + at, j->places + at, y, j->y + row * image_row);
+    }
+  }
+}
+
+void pool_largest_back(const Pool *p, const real *grad, real *places, real *dx) {
+  over_rows(largest_back_rows, &(Job){.p = p, .x = grad, .y = dx, .places = places}, p->image[0], p->map[1]);
+}
+
 /* ---- the mean ---- */
 
 INLINE void mean_of(const Pool *p, const real *image, Span rows, Span columns, real share, real *sum) {

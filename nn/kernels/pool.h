@@ -1,4 +1,4 @@
-/* Pooling of images (N,H,W,C) over windows, and the gradient of the mean. */
+/* Pooling of images (N,H,W,C) over windows, and the gradients. */
 #ifndef GANDER_KERNELS_POOL_H
 #define GANDER_KERNELS_POOL_H
 
@@ -12,6 +12,7 @@ typedef struct Pool {
 
 /* places, if not NULL, receives where in the image each largest element stands, its pixels counted from 1. */
 void pool_largest(const Pool *p, const real *x, real *y, real *places);
+void pool_largest_back(const Pool *p, const real *grad, real *places, real *dx);
 void pool_mean(const Pool *p, const real *x, real *y); /* what lies outside the image counts as 0 */
 void pool_mean_back(const Pool *p, const real *grad, real *dx);
 

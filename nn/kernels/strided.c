@@ -39,6 +39,8 @@ INLINE void copy_row(real *out, const real *in, long n, long to, long from) {
     memcpy(out, in, (size_t)n * sizeof *out);
   else if (to == 1 && from == 1)
     for (long i = 0; i < n; i++) out[i] = in[i];
+  else if (to == 1 && from == -1)
+    for (long i = 0; i < n; i++) out[i] = in[-i];
   else if (to == 1 && from == 0)
     for (long i = 0; i < n; i++) out[i] = *in;
   else if (to == 1)

@@ -120,6 +120,18 @@ static void fold_rows(const Job *j, const real *x, long rows, long width, double
   for (long i = width; i < wide; i++) sum[i % width] = k->join(sum[i % width], sum[i]);
 }
 
+/* Of one column: neighbours. */
+static void fold_line(const Job *j, long piece) {
+  const Folded *f = &j->f;
+  long block = piece % j->blocks, outer = piece / j->blocks, from = block * j->block_count;
+  long count = f->count - from < j->block_count ? f->count - from : j->block_count;
+  double folded = j->kernel->line(f->x + outer * f->count + from, count, j->about ? (double)j->about[outer] : 0);
+  if (j->blocks == 1)
+    finish(j, outer, folded);
+  else
+    j->part[piece] = folded;
+}
+
 static void fold_piece(const Job *j, long piece) {
   const Folded *f = &j->f;
   long block = piece % j->blocks, chunk = piece / j->blocks % j->chunks, outer = piece / j->blocks / j->chunks;
@@ -128,10 +140,7 @@ static void fold_piece(const Job *j, long piece) {
   const real *x = f->x + (outer * f->count + from) * f->inner + column;
   double sum[CHUNK], about[CHUNK] = {0};
   for (long i = 0; i < width && j->about; i++) about[i] = (double)j->about[outer * f->inner + column + i];
-  if (f->inner == 1)
-    sum[0] = j->kernel->line(x, count, about[0]);
-  else
-    fold_rows(j, x, count, width, sum, about);
+  fold_rows(j, x, count, width, sum, about);
   if (j->blocks == 1)
     for (long i = 0; i < width; i++) finish(j, outer * f->inner + column + i, sum[i]);
   else
@@ -139,7 +148,12 @@ static void fold_piece(const Job *j, long piece) {
 }
 
 static void fold_pieces(void *job, long from, long to) {
-  for (long piece = from; piece < to; piece++) fold_piece(job, piece);
+  const Job *j = job;
+  for (long piece = from; piece < to; piece++)
+    if (j->f.inner == 1)
+      fold_line(j, piece);
+    else
+      fold_piece(j, piece);
 }
 
 static void join_blocks(void *job, long from, long to) {

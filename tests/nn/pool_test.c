@@ -50,6 +50,25 @@ static void pools_of_all_kinds(void) {
   CHECK(same && same->shape[1] == 3 && same->shape[2] == 2);
 }
 
+/* What a pass without a graph gives, against one with it. Whole numbers: their sums are exact in any order. */
+static void largest_goes_back(Tensor *x, const long *kernel, const long *stride, const long *padding) {
+  Tensor *y = tensor_max_pool2d(x, kernel, stride, padding), *plain, *with_graph;
+  Tensor *g = y ? tensor_randint(-9, 9, 4, y->shape) : NULL;
+  CHECK(g && tensor_gradients(y, g, 1, &x, GRAD_RETAIN_GRAPH, &plain));
+  CHECK(tensor_gradients(y, g, 1, &x, GRAD_CREATE_GRAPH, &with_graph));
+  CHECK(!memcmp(plain->data, with_graph->data, (size_t)tensor_numel(x) * sizeof(real)));
+}
+
+static void gradients_of_all_kinds(void) {
+  Tensor *x = tensor_randint(1, 5, 4, (long[]){2, 7, 6, 3});
+  tensor_set_requires_grad(x, true);
+  for (int k = 0; k < 5; k++)
+    for (int s = 0; s < 3; s++)
+      for (long padding = 0; padding < 4; padding++)
+        if (2 * (padding & 1) <= kernels[k][0] && 2 * (padding >> 1) <= kernels[k][1])
+          largest_goes_back(x, kernels[k], strides[s], (long[]){padding & 1, padding >> 1});
+}
+
 /* The gradient goes to the first of equals; NaN is the largest; -infinity has a place too. */
 static void largest_has_one_place(void) {
   const real values[] = {1, 1, 0, 2, (real)NAN, 2, -(real)INFINITY, -(real)INFINITY};
@@ -118,6 +137,7 @@ static void refuses(void) {
 int main(void) {
   random_seed(1);
   pools_of_all_kinds();
+  gradients_of_all_kinds();
   largest_has_one_place();
   upsamples();
   refuses();
