@@ -60,7 +60,7 @@ local function callable(topic)
 end
 
 -- Functions that read their arguments themselves have texts of their own, listed below.
-local own = {clock = true, memory = true, threads = true, quit = true, exit = true, args = true, ["tensor.ops"] = true,
+local own = {quit = true, exit = true, args = true, ["tensor.ops"] = true,
   ["tensor.gradcheck"] = true, ["trainer:pause"] = true, ["window.open"] = true, ["tensor.no_grad"] = true, help = true, ["optimizer:add_group"] = true}
 
 for _, topic in ipairs(topics()) do
@@ -87,7 +87,7 @@ for _, topic in ipairs(topics()) do
     end
   end
   if f and #list == 0 and topic.name:find(":") == nil and not own[topic.name] and topic.name ~= "topics" then
-    check.error(function() f(1) end, "takes 0 arguments", topic.name)
+    check.error(function() f(1) end, "takes no arguments", topic.name)
   end
   if topic.name:find("^tensor:") or topic.name:find("^module:") then
     local kind, method = topic.name:match("^(%a+):(.+)$")

@@ -269,6 +269,7 @@ static void read_positions(Reader *r, int first, int last) {
       read_value(r, i, at++);
     }
   }
+  if (at <= last && !r->s->count) bind_fail(r->L, "%s: takes no arguments, got %s", r->who, value_type(r->L, at));
   if (at <= last)
     bind_fail(r->L, "%s: takes %d argument%s (%s), got %s besides", r->who, r->s->count, r->s->count == 1 ? "" : "s",
               arguments_names(r->L, r->s), value_type(r->L, at));

@@ -5,12 +5,16 @@
 
 static int clock_call(lua_State *L) {
   struct timespec now;
+  Arguments a;
+  bind_own_arguments(L, &a);
   clock_gettime(CLOCK_MONOTONIC, &now);
   lua_pushnumber(L, (double)now.tv_sec + 1e-9 * (double)now.tv_nsec);
   return 1;
 }
 
 static int memory_call(lua_State *L) {
+  Arguments a;
+  bind_own_arguments(L, &a);
   MemoryUse use = memory_use();
   const struct {
     const char *name;
@@ -26,16 +30,18 @@ static int memory_call(lua_State *L) {
 }
 
 static int threads_call(lua_State *L) {
-  if (!lua_isnoneornil(L, 1)) {
-    lua_Integer n = luaL_checkinteger(L, 1);
-    if (n < 1 || n > 64) return luaL_error(L, "threads(n): n must be a whole number from 1 to 64, got %I", n);
-    workers_set((int)n);
-  }
+  Arguments a;
+  bind_own_arguments(L, &a);
+  double n = a.param[0].number;
+  if (a.place[0] && !(n >= 1 && n <= 64)) return bind_fail(L, "threads: argument 1 (n) must be from 1 to 64, got %I", (lua_Integer)n);
+  if (a.place[0]) workers_set((int)n);
   lua_pushinteger(L, workers_count());
   return 1;
 }
 
 static int flops_call(lua_State *L) {
+  Arguments a;
+  bind_own_arguments(L, &a);
   lua_pushnumber(L, work_done());
   return 1;
 }
