@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "vm.h"
 
@@ -153,23 +154,34 @@ Box *value_new(lua_State *L, Kind kind) {
 
 /* ---- the collector hears of tensors' memory ---- */
 
-/* To Lua a tensor is 40 bytes. When the memory of tensors has grown by STEP since the last look, its collector takes a step
- * (a young collection); when that did not help and there is half as much again as after the last full one, a full one. */
-enum { STEP = 16 << 20 };
-static size_t next_step = STEP, after_full;
+/* To Lua a tensor is 40 bytes. When the memory of tensors has grown by STEP since the last look, its collector collects: all,
+ * as long as that takes no more than one part in SHARE of the time, else only what is young. */
+enum { STEP = 16 << 20, SHARE = 100 };
+static size_t next_step = STEP;
+static double full_again; /* the time from which on all may be collected */
+
+static double seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void collect_all(lua_State *L, double begin) {
+  lua_gc(L, LUA_GCCOLLECT);
+  const double end = seconds();
+  full_again = end + (SHARE - 1) * (end - begin);
+}
 
 static void collect_in_proportion(lua_State *L) {
   size_t live = memory_use().live;
   if (live + STEP < next_step) next_step = live + STEP;
   if (live < next_step) return;
-  lua_gc(L, LUA_GCSTEP, 2 * lua_gc(L, LUA_GCCOUNT) + 1); /* more than is in use: certainly a step */
-  live = memory_use().live;
-  if (live > after_full + after_full / 2 + 2 * (size_t)STEP) {
-    lua_gc(L, LUA_GCCOLLECT);
-    after_full = live = memory_use().live;
-  }
-  if (live < after_full) after_full = live;
-  next_step = live + STEP;
+  const double now = seconds();
+  if (now >= full_again)
+    collect_all(L, now);
+  else
+    lua_gc(L, LUA_GCSTEP, 2 * lua_gc(L, LUA_GCCOUNT) + 1); /* more than is in use: certainly a step */
+  next_step = memory_use().live + STEP;
 }
 
 void value_set(lua_State *L, int index, Box *box, void *object) {
