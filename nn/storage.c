@@ -12,7 +12,7 @@
 
 #include "row.h"
 
-enum { CLASSES = 160, SMALLEST = 64, HUGE_PAGE = 2 << 20 };
+enum { CLASSES = 160, SMALLEST = 64, HUGE_PAGE = 2 << 20, LARGER = 2 }; /* LARGER: classes that an idle block may be above */
 
 typedef struct Idle {
   struct Idle *next;
@@ -109,15 +109,19 @@ static void *block_from_system(int class) {
   return block;
 }
 
-static void *block_take(int class) {
-  Idle *block = idle[class];
-  if (!block) return block_from_system(class);
-  idle[class] = block->next;
-  use.cached -= class_bytes(class);
+/* An idle block of the class, or of one that is not much larger: *class becomes its own. */
+static void *block_take(int *class) {
+  int found = *class, last = *class + LARGER < CLASSES ? *class + LARGER : CLASSES - 1;
+  while (found < last && !idle[found]) found++;
+  Idle *block = idle[found];
+  if (!block) return block_from_system(*class);
+  *class = found;
+  idle[found] = block->next;
+  use.cached -= class_bytes(found);
   return block;
 }
 
-static void *block_new(int class) {
+static void *block_new(int *class) {
   if (!use.limit) memory_limit(0);
   void *block = injected_failure() ? NULL : block_take(class);
   if (!block) { /* the road on failure: give back what can be had again, let the language collect, try once more */
@@ -138,7 +142,7 @@ Storage *storage_new(size_t bytes) {
   s->refs = 1;
   s->bytes = bytes;
   s->size_class = class_of(bytes);
-  s->data = class_bytes(s->size_class) < bytes ? NULL : block_new(s->size_class);
+  s->data = class_bytes(s->size_class) < bytes ? NULL : block_new(&s->size_class);
   if (!s->data) {
     memory_free(s);
     say_full(bytes);

@@ -203,6 +203,7 @@ bool tensor_begin_write(Tensor *t, const char *who) {
   if (t->node && t->node->requires_grad && grad_enabled())
     return nn_fail("%s: the tensor requires a gradient; write to it inside no_grad", who), false;
   t->storage->version++;
+  kept_drop(t->storage);
   return true;
 }
 

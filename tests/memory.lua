@@ -54,6 +54,31 @@ check.run("training", function()
   check.equal(after.fresh, before.fresh, "fresh blocks in warm steps")
 end)
 
+check.run("a loop of one's own", function()
+  local net = nn.Sequential {nn.Linear(20, 30), nn.Sigmoid(), nn.Linear(30, 2)}
+  local optimizer, loss = optim.SGD(net:parameters(), {lr = 0.1}), nn.CrossEntropyLoss()
+  local x, labels = tensor.randn(16, 20), tensor.randint(1, 2, 16)
+  local function steps(n)
+    for _ = 1, n do
+      optimizer:zero_grad()
+      loss(net(x), labels):backward()
+      optimizer:step()
+    end
+  end
+  steps(3000)
+  local before = memory().fresh
+  steps(3000)
+  check.equal(memory().fresh, before, "its garbage is collected before fresh blocks are needed")
+  local held = {}
+  for i = 1, 200000 do held[i] = {i} end
+  local highest = 0
+  for i = 1, 3000 do
+    local big = tensor.zeros(512, 512)
+    highest = math.max(highest, memory().live)
+  end
+  check.that(highest < 64e6, ("also beside a large heap, got %.1f MB"):format(highest / 1e6))
+end)
+
 check.run("errors leak nothing", function()
   local before = settle().live
   for _ = 1, 1000 do
