@@ -24,29 +24,31 @@ static bool check(const char *who, int n, Tensor *const *params, long *blocks) {
 }
 
 typedef struct Squares {
-  const real *x;
-  long n;
-  double *sum; /* of each block */
+  const real **x; /* of each block, with its length */
+  long *n;
+  double *sum;
 } Squares;
 
 static void sum_squares(void *job, long from, long to) {
   const Squares *s = job;
-  for (long block = from; block < to; block++) {
-    long end = (block + 1) * BLOCK < s->n ? (block + 1) * BLOCK : s->n;
-    s->sum[block] = fold_squares.line(s->x + block * BLOCK, end - block * BLOCK, 0);
-  }
+  for (long block = from; block < to; block++) s->sum[block] = fold_squares.line(s->x[block], s->n[block], 0);
 }
 
+/* The blocks of all gradients are shared out together: many are small. */
 static double norm(int n, Tensor *const *params, long blocks) {
-  double total = 0, *sum = memory_new((size_t)blocks * sizeof *sum);
+  double total = 0, *sum = memory_new((size_t)blocks * (sizeof *sum + sizeof(long) + sizeof(real *)));
   if (!sum) return NAN;
+  Squares s = {.sum = sum, .n = (long *)(sum + blocks)};
+  s.x = (const real **)(void *)(s.n + blocks);
   long at = 0;
   for (int i = 0; i < n; i++) {
     Tensor *g = tensor_grad(params[i]);
-    if (!g) continue;
-    workers_for(blocks_of(g), 1, sum_squares, &(Squares){g->data, tensor_numel(g), sum + at});
-    at += blocks_of(g);
+    for (long from = 0, size = g ? tensor_numel(g) : 0; from < size; from += BLOCK, at++) {
+      s.x[at] = g->data + from;
+      s.n[at] = size - from < BLOCK ? size - from : BLOCK;
+    }
   }
+  workers_for(blocks, 4, sum_squares, &s);
   for (long i = 0; i < blocks; i++) total += sum[i];
   memory_free(sum);
   return sqrt(total);

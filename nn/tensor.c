@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/update.h"
 #include "row.h"
 
 /* ---- scopes: a stack of tensors, cut back by scope_leave ---- */
@@ -233,7 +234,7 @@ typedef struct AddTo {
 
 static void add_to(void *job, long from, long to) {
   AddTo *a = job;
-  for (long i = from; i < to; i++) a->to[i] += a->scale * a->from[i];
+  update_add(a->to + from, a->from + from, to - from, a->scale);
 }
 
 bool tensor_add_to(Tensor *t, Tensor *from, double scale) {

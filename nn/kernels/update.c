@@ -1,16 +1,18 @@
 /* The loops of optimizers. */
 #include "update.h"
 
+#include "kernel.h"
+
 #include <tgmath.h>
 
 /* w -= lr (g + weight_decay w) */
-void update_sgd(real *restrict w, const real *restrict g, long n, const SgdStep *s) {
+CPU_VARIANTS void update_sgd(real *restrict w, const real *restrict g, long n, const SgdStep *s) {
   const real lr = s->lr, decay = s->weight_decay;
   for (long i = 0; i < n; i++) w[i] -= lr * (g[i] + decay * w[i]);
 }
 
 /* b = momentum b + (1 - dampening) d; w -= lr b, or lr (d + momentum b) with Nesterov's */
-void update_momentum(real *restrict w, const real *restrict g, real *restrict buffer, long n, const SgdStep *s) {
+CPU_VARIANTS void update_momentum(real *restrict w, const real *restrict g, real *restrict buffer, long n, const SgdStep *s) {
   const real lr = s->lr, momentum = s->momentum, share = s->share, decay = s->weight_decay;
   const real of_d = s->nesterov, of_b = s->nesterov ? momentum : 1;
   for (long i = 0; i < n; i++) {
@@ -21,7 +23,8 @@ void update_momentum(real *restrict w, const real *restrict g, real *restrict bu
 }
 
 /* v = alpha v + (1 - alpha) d^2; w -= lr d / (sqrt(v) + eps) */
-void update_rmsprop(real *restrict w, const real *restrict g, real *restrict square_avg, long n, const RmspropStep *s) {
+CPU_VARIANTS void update_rmsprop(real *restrict w, const real *restrict g, real *restrict square_avg, long n,
+                                 const RmspropStep *s) {
   const real lr = s->lr, alpha = s->alpha, share = s->share, eps = s->eps, decay = s->weight_decay;
   for (long i = 0; i < n; i++) {
     real d = g[i] + decay * w[i];
@@ -31,8 +34,8 @@ void update_rmsprop(real *restrict w, const real *restrict g, real *restrict squ
 }
 
 /* v = alpha v + (1 - alpha) d^2; b = momentum b + d / (sqrt(v) + eps); w -= lr b */
-void update_rmsprop_momentum(real *restrict w, const real *restrict g, real *restrict square_avg, real *restrict buffer, long n,
-                             const RmspropStep *s) {
+CPU_VARIANTS void update_rmsprop_momentum(real *restrict w, const real *restrict g, real *restrict square_avg,
+                                          real *restrict buffer, long n, const RmspropStep *s) {
   const real lr = s->lr, alpha = s->alpha, share = s->share, eps = s->eps, decay = s->weight_decay, momentum = s->momentum;
   for (long i = 0; i < n; i++) {
     real d = g[i] + decay * w[i];
@@ -43,8 +46,8 @@ void update_rmsprop_momentum(real *restrict w, const real *restrict g, real *res
 }
 
 /* m += (1 - beta1) (d - m); v = beta2 v + (1 - beta2) d^2; w -= rate m / (sqrt(v) / root + eps) */
-void update_adam(real *restrict w, const real *restrict g, real *restrict exp_avg, real *restrict exp_avg_sq, long n,
-                 const AdamStep *s) {
+CPU_VARIANTS void update_adam(real *restrict w, const real *restrict g, real *restrict exp_avg, real *restrict exp_avg_sq, long n,
+                              const AdamStep *s) {
   const real rate = s->rate, share1 = s->share1, beta2 = s->beta2, share2 = s->share2, root = s->root, eps = s->eps;
   const real decay = s->weight_decay, shrink = s->shrink;
   for (long i = 0; i < n; i++) {
@@ -53,4 +56,9 @@ void update_adam(real *restrict w, const real *restrict g, real *restrict exp_av
     exp_avg_sq[i] = beta2 * exp_avg_sq[i] + share2 * d * d;
     w[i] = at - rate * exp_avg[i] / (sqrt(exp_avg_sq[i]) / root + eps);
   }
+}
+
+/* w += scale g */
+CPU_VARIANTS void update_add(real *restrict w, const real *restrict g, long n, real scale) {
+  for (long i = 0; i < n; i++) w[i] += scale * g[i];
 }

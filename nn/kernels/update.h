@@ -26,5 +26,6 @@ void update_momentum(real *w, const real *g, real *buffer, long n, const SgdStep
 void update_rmsprop(real *w, const real *g, real *square_avg, long n, const RmspropStep *s);
 void update_rmsprop_momentum(real *w, const real *g, real *square_avg, real *buffer, long n, const RmspropStep *s);
 void update_adam(real *w, const real *g, real *exp_avg, real *exp_avg_sq, long n, const AdamStep *s);
+void update_add(real *w, const real *g, long n, real scale); /* w += scale g */
 
 #endif
