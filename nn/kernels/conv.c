@@ -6,6 +6,7 @@
 #include "activate.h"
 #include "gather.h"
 #include "scatter.h"
+#include "winograd.h"
 
 /* Sets n rows to what a sum of nothing gives: `bias` or zero, activated. */
 static void fill(real *to, const real *bias, long n, long columns, Activation then) {
@@ -88,23 +89,30 @@ static bool phase(const Conv *v, int i, long k0, Gather *g) {
 }
 
 static bool image_by_phases(const Conv *v, const real *map, const real *weight, const real *bias, real *image) {
+  Gather fast[WINOGRAD_MOST];
+  int n = 0;
   if (phases(v, 0) < v->stride[0] || phases(v, 1) < v->stride[1])
     fill(image, bias, v->n * v->image[0] * v->image[1], v->c, v->then);
   for (long i = 0; i < phases(v, 0); i++)
     for (long j = 0; j < phases(v, 1); j++) {
       Gather g = {.n = v->n,
-                  .keep = v->keep,
                   .picture = map,
                   .channels = v->k,
                   .weight = weight,
+                  .row_step = 1,
+                  .column_step = v->k,
                   .bias = bias,
                   .then = v->then,
+                  .keep = v->keep,
                   .out = image,
                   .columns = v->c};
-      g.row_step = 1, g.column_step = v->k;
-      if (phase(v, 0, i, &g) && phase(v, 1, j, &g) && !gather_run(&g)) return false;
+      if (!phase(v, 0, i, &g) || !phase(v, 1, j, &g)) continue;
+      if (n < WINOGRAD_MOST && winograd_suits_gather(&g))
+        fast[n++] = g;
+      else if (!gather_run(&g))
+        return false;
     }
-  return true;
+  return winograd_gather(fast, n);
 }
 
 /* Multiplications of the two roads, about: phases also multiply the zeros around the map, and fill up the last vector. */

@@ -109,7 +109,7 @@ static bool run_indirect(const Gather *g, bool merged) {
 }
 
 bool gather_run(Gather *g) {
-  if (winograd_suits_gather(g)) return winograd_gather(g);
+  if (winograd_suits_gather(g)) return winograd_gather(g, 1);
   long left, right;
   reach(g, &left, &right);
   bool side_by_side = g->taps[1] == 1 || g->tap_step[1] == 1, outside = left || right;

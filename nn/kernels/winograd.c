@@ -11,6 +11,7 @@
 enum {
   BLOCK = 56,     /* tiles */
   SUMS = 1 << 17, /* numbers that a block's sums may take: with more columns they are done in groups */
+  PIECES = 16,    /* to share out, where there are enough panels */
   MOST_HEIGHT = 16,
   FEW_CHANNELS = 40,
   FEW_COLUMNS = 33,
@@ -124,15 +125,15 @@ static void put_block(const Run *r, const Room *room, long from, long to, long g
 
 /* ---- all ---- */
 
-static void run_piece(const Run *r, long piece) {
+static void run_piece(const Run *r, long block, long group) {
   const Filter *f = r->tiles.filter;
   Room room = room_of(r);
-  long all = r->tiles.n * r->tiles.count[0] * r->tiles.count[1], block = piece % r->blocks, group = piece / r->blocks;
-  long from = block * all / r->blocks, to = (block + 1) * all / r->blocks;
+  long all = r->tiles.n * r->tiles.count[0] * r->tiles.count[1], from = block * all / r->blocks, to = (block + 1) * all / r->blocks;
+  const Place place = {room.pixels, r->tiles.channels, r->plane, 0, r->row};
   bool begun[POINTS] = {false};
   for (int y = 0; y < f[0].terms; y++) {
     int down = f[0].term[y].point;
-    tiles_transform(&r->tiles, from, to, y, room.line, room.pixels, r->plane, r->row);
+    tiles_transform(&r->tiles, from, to, y, room.line, &place);
     for (int point = 0; point < POINTS; point++)
       if (filter_has(&f[1], point)) multiply(r, &room, to - from, group, y, point, begun[down]);
     begun[down] = true;
@@ -140,8 +141,19 @@ static void run_piece(const Run *r, long piece) {
   put_block(r, &room, from, to, group);
 }
 
+typedef struct Runs {
+  int n;
+  bool together; /* block by block, since all read the same pixels; else one run after the other, since kernels are larger */
+  Run run[WINOGRAD_MOST];
+} Runs;
+
 static void run_pieces(void *job, long from, long to) {
-  for (long piece = from; piece < to; piece++) run_piece(job, piece);
+  const Runs *all = job;
+  long blocks = all->run[0].blocks, each = blocks * all->run[0].groups;
+  for (long piece = from; piece < to; piece++) {
+    long run = all->together ? piece % all->n : piece / each, part = all->together ? piece / all->n : piece % each;
+    run_piece(&all->run[run], part % blocks, part / blocks);
+  }
 }
 
 static bool cut(Tiles *t, const Gather *g) {
@@ -162,26 +174,61 @@ bool winograd_suits_gather(const Gather *g) {
   return winograd_is_wanted(pays && 4 * products <= 3 * g->taps[0] * g->taps[1] * g->grid[0] * g->grid[1]);
 }
 
-bool winograd_gather(const Gather *g) {
-  Run r = {.g = g, .tile = tile_best()};
-  if (!r.tile || !cut(&r.tiles, g) || !kernel_make(&r.kernel, g, r.tiles.filter)) return false;
-  int points = 0;
-  for (int i = 0; i < POINTS * POINTS; i++)
-    points += filter_has(&r.tiles.filter[0], i / 4) && filter_has(&r.tiles.filter[1], i % 4);
-  long tiles = g->n * r.tiles.count[0] * r.tiles.count[1], columns = r.kernel.panels * r.kernel.width;
-  r.blocks = (tiles + BLOCK - 1) / BLOCK;
-  r.groups = (points * BLOCK * columns + SUMS - 1) / SUMS;
-  if (r.groups > r.kernel.panels) r.groups = r.kernel.panels;
-  r.width = (r.kernel.panels + r.groups - 1) / r.groups * r.kernel.width;
-  r.row = g->channels + 16;
-  r.plane = BLOCK * r.row;
-  r.room = tiles_room(&r.tiles) + r.tiles.filter[1].terms * r.plane + POINTS * (POINTS + 1) * BLOCK * r.width;
-  Tensor *memory = tensor_new(2, (long[]){workers_count(), r.room});
+/* Numbers of a tile's sums for one column. */
+static long points(const Filter *f) {
+  long count[2] = {0, 0};
+  for (int i = 0; i < 2; i++)
+    for (int point = 0; point < POINTS; point++) count[i] += filter_has(&f[i], point);
+  return count[0] * count[1];
+}
+
+static bool prepare(Run *r, const Gather *g) {
+  *r = (Run){.g = g, .tile = tile_best(), .row = g->channels + 16};
+  if (!r->tile || !cut(&r->tiles, g) || !kernel_make(&r->kernel, g, r->tiles.filter)) return false;
+  long tiles = g->n * r->tiles.count[0] * r->tiles.count[1], columns = r->kernel.panels * r->kernel.width;
+  r->blocks = (tiles + BLOCK - 1) / BLOCK;
+  r->groups = (points(r->tiles.filter) * BLOCK * columns + SUMS - 1) / SUMS;
+  r->plane = BLOCK * r->row;
+  return true;
+}
+
+/* Makes all runs have the same pieces, enough to share them out, and one room for each thread. */
+static void share(Runs *all) {
+  long blocks = 0, groups = 0, room = 0, panels = all->run[0].kernel.panels;
+  for (int i = 0; i < all->n; i++) {
+    const Run *r = &all->run[i];
+    if (r->blocks > blocks) blocks = r->blocks;
+    if (r->groups > groups) groups = r->groups;
+  }
+  if (groups * blocks * all->n < PIECES) groups = (PIECES + blocks * all->n - 1) / (blocks * all->n);
+  if (groups > panels) groups = panels;
+  for (int i = 0; i < all->n; i++) {
+    Run *r = &all->run[i];
+    r->blocks = blocks, r->groups = groups;
+    r->width = (panels + groups - 1) / groups * r->kernel.width;
+    long wants = tiles_room(&r->tiles) + r->tiles.filter[1].terms * r->plane + POINTS * (POINTS + 1) * BLOCK * r->width;
+    if (wants > room) room = wants;
+  }
+  for (int i = 0; i < all->n; i++) all->run[i].room = room;
+  const Tiles *t = &all->run[0].tiles;
+  all->together = t->n * t->size[0] * t->size[1] * t->channels > tensor_numel(all->run[0].kernel.memory) * all->n;
+}
+
+bool winograd_gather(const Gather *g, int n) {
+  Runs all = {.n = n};
+  int ready = 0;
+  Tensor *memory = NULL;
+  while (ready < n && prepare(&all.run[ready], &g[ready])) ready++;
+  if (n && ready == n) {
+    share(&all);
+    memory = tensor_new(2, (long[]){workers_count(), all.run[0].room});
+  }
   if (memory) {
-    r.memory = memory->data;
-    workers_for(r.blocks * r.groups, 1, run_pieces, &r);
+    long pieces = n * all.run[0].blocks * all.run[0].groups;
+    for (int i = 0; i < n; i++) all.run[i].memory = memory->data;
+    workers_for(pieces, all.together && pieces >= PIECES * n ? n : 1, run_pieces, &all);
   }
   tensor_drop(memory);
-  kernel_drop(&r.kernel);
-  return memory != NULL;
+  for (int i = 0; i < ready; i++) kernel_drop(&all.run[i].kernel);
+  return !n || memory;
 }

@@ -25,7 +25,8 @@ enum {
   MOST_TAPS = 3,
   MOST_PARTS = 4,
   MOST_TERMS = MOST_PARTS * POINTS,
-  MOST_KERNEL = 8
+  MOST_KERNEL = 8,
+  WINOGRAD_MOST = 4 /* gathers that are run as one */
 };
 
 /* ---- sums of rows (winograd_mix.c) ---- */
@@ -93,8 +94,13 @@ typedef struct Span {
 } Span;
 Span tiles_span(const Tiles *t, long from, long to);
 long tiles_room(const Tiles *t); /* numbers that tiles_transform works in */
-/* The terms (term, 0..) of tiles from..to: those of tile i at out + x term * plane + i * row. */
-void tiles_transform(const Tiles *t, long from, long to, int term, real *room, real *out, long plane, long row);
+/* Where transformed pixels go: `strip` channels of a tile together, the next tile's after them or later. */
+typedef struct Place {
+  real *to;                           /* the first tile's first term */
+  long strip, plane, strip_step, row; /* plane: to the next term across; row: to the next tile */
+} Place;
+/* The terms (term, 0..) of tiles from..to. */
+void tiles_transform(const Tiles *t, long from, long to, int term, real *room, const Place *place);
 
 /* ---- whole convolutions ---- */
 
@@ -103,7 +109,7 @@ void winograd_always(bool on);
 bool winograd_is_wanted(bool pays);
 
 bool winograd_suits_gather(const Gather *g);
-bool winograd_gather(const Gather *g);
+bool winograd_gather(const Gather *g, int n); /* n of the same pictures, out and columns: see conv.c's phases */
 bool winograd_suits_weight(const Conv *v);
 bool winograd_weight(const Conv *v, const real *image, const real *map, real *weight);
 

@@ -33,20 +33,25 @@ static void mix_lines(const Tiles *t, const Span *s, const Mix *m, const real *z
   memset(line + (to - left) * c, 0, (size_t)((right - to) * c) * sizeof(real));
 }
 
-void tiles_transform(const Tiles *t, long from, long to, int term, real *room, real *out, long plane, long row) {
-  const Filter *across = &t->filter[1];
+/* One term across, of a span whose line is mixed. */
+static void mix_tiles(const Tiles *t, const Span *s, const Mix *m, const real *line, real *to, const Place *p) {
   long c = t->channels;
-  real *zeros = room + reach(t, t->count[1]) * c;
-  memset(zeros, 0, (size_t)(t->size[1] * c) * sizeof(real));
+  for (long strip = 0; strip < c; strip += p->strip, to += p->strip_step) {
+    Rows rows = {to, {0}, p->row, OUTPUTS * t->step[1] * c, s->tiles, c - strip < p->strip ? c - strip : p->strip};
+    for (int i = 0; i < 3; i++) rows.from[i] = line + m->from[i] * c + strip;
+    mix_rows(m->how, &rows);
+  }
+}
+
+void tiles_transform(const Tiles *t, long from, long to, int term, real *room, const Place *place) {
+  const Filter *across = &t->filter[1];
+  real *zeros = room + reach(t, t->count[1]) * t->channels;
+  memset(zeros, 0, (size_t)(t->size[1] * t->channels) * sizeof(real));
   for (long tile = from; tile < to;) {
     Span s = tiles_span(t, tile, to);
     mix_lines(t, &s, &t->filter[0].term[term].mix, zeros, room);
-    for (int x = 0; x < across->terms; x++) {
-      const Mix *m = &across->term[x].mix;
-      Rows rows = {out + x * plane + (tile - from) * row, {0}, row, OUTPUTS * t->step[1] * c, s.tiles, c};
-      for (int i = 0; i < 3; i++) rows.from[i] = room + m->from[i] * c;
-      mix_rows(m->how, &rows);
-    }
+    for (int x = 0; x < across->terms; x++)
+      mix_tiles(t, &s, &across->term[x].mix, room, place->to + x * place->plane + (tile - from) * place->row, place);
     tile += s.tiles;
   }
 }

@@ -22,7 +22,7 @@ typedef struct Sums {
   Tiles image, map;
   real *pixels, *results, *sums, *rooms; /* image and map of a round, transformed; rooms: of each thread */
   long round, from, to;                  /* tiles in all rounds but the last; those of this one */
-  long pixel_row, result_row, room;
+  long pixel_row, result_plane, room;    /* results are packed into panels as wide as a tile */
   real *weight;
 } Sums;
 
@@ -36,19 +36,22 @@ static long terms(const Filter *f) {
 
 /* ---- transforms ---- */
 
-static void transform(const Sums *s, const Tiles *t, long from, long to, real *out, long row) {
+/* place: of the first of the filter's terms down, which the others follow. */
+static void transform(const Sums *s, const Tiles *t, long from, long to, Place place) {
   real *room = s->rooms + workers_self() * s->room;
-  long plane = s->round * row;
-  for (int y = 0; y < t->filter[0].terms; y++)
-    tiles_transform(t, from, to, y, room, out + y * t->filter[1].terms * plane + (from - s->from) * row, plane, row);
+  place.to += (from - s->from) * place.row;
+  for (int y = 0; y < t->filter[0].terms; y++, place.to += t->filter[1].terms * place.plane)
+    tiles_transform(t, from, to, y, room, &place);
 }
 
 static void transform_blocks(void *job, long from, long to) {
   const Sums *s = job;
+  const Place pixels = {s->pixels, s->v->c, s->round * s->pixel_row, 0, s->pixel_row};
+  const Place results = {s->results, s->tile->width, s->result_plane, s->round * s->tile->width, s->tile->width};
   for (long block = from; block < to; block++) {
     long first = s->from + block * BLOCK, last = first + BLOCK < s->to ? first + BLOCK : s->to;
-    transform(s, &s->image, first, last, s->pixels, s->pixel_row);
-    transform(s, &s->map, first, last, s->results, s->result_row);
+    transform(s, &s->image, first, last, pixels);
+    transform(s, &s->map, first, last, results);
   }
 }
 
@@ -57,15 +60,15 @@ static void transform_blocks(void *job, long from, long to) {
 /* Rows tile..last of the sums of a term, which is at `point` of the map. */
 static void multiply(const Sums *s, long term, long point, long tile, long last, long tiles) {
   long c = s->v->c, k = s->v->k, width = s->tile->width;
-  const real *a = s->pixels + term * s->round * s->pixel_row, *b = s->results + point * s->round * s->result_row;
-  const Walk walk = {{1, 1, s->to - s->from}, {0, 0, s->pixel_row}, {0, 0, s->result_row}};
-  for (long column = 0; column < k; column += width)
+  const real *a = s->pixels + term * s->round * s->pixel_row, *b = s->results + point * s->result_plane;
+  const Walk walk = {{1, 1, s->to - s->from}, {0, 0, s->pixel_row}, {0, 0, width}};
+  for (long column = 0; column < k; column += width, b += s->round * width)
     for (long i = tile; i < last; i++) {
       long row = i * c / tiles;
       int height = (int)((i + 1) * c / tiles - row), columns = (int)(k - column < width ? k - column : width);
       real *out[MOST_HEIGHT];
       for (int r = 0; r < height; r++) out[r] = s->sums + (term * c + row + r) * k + column;
-      s->tile->outer(height, a + row, b + column, &walk, &(Finish){columns, s->from > 0, NULL, out});
+      s->tile->outer(height, a + row, b, &walk, &(Finish){columns, s->from > 0, NULL, out});
     }
 }
 
@@ -174,18 +177,27 @@ static void run(Sums *s) {
   workers_for(s->v->c * s->v->k, CHUNK, finish, s);
 }
 
+/* Tiles of a round, whose transforms take so many numbers each. */
+static long round_of(long numbers, long tiles) {
+  long round = ROOM / numbers / BLOCK * BLOCK;
+  if (round < FEWEST) round = FEWEST;
+  if (round > MOST) round = MOST;
+  return round < tiles ? round : tiles;
+}
+
+static long larger(long a, long b) {
+  return a > b ? a : b;
+}
+
 bool winograd_weight(const Conv *v, const real *image, const real *map, real *weight) {
-  Sums s = {.v = v, .tile = tile_best(), .pixel_row = v->c + 16, .result_row = (v->k + 15) / 16 * 16 + 16, .weight = weight};
+  Sums s = {.v = v, .tile = tile_best(), .pixel_row = v->c + 16, .weight = weight};
   if (!s.tile || !cut(v, &s.image, &s.map)) return false;
   s.image.picture = image, s.map.picture = map;
-  long pixels = terms(s.image.filter) * s.pixel_row, results = terms(s.map.filter) * s.result_row, all = all_tiles(&s.image);
-  s.round = ROOM / (pixels + results) / BLOCK * BLOCK;
-  if (s.round < FEWEST) s.round = FEWEST;
-  if (s.round > MOST) s.round = MOST;
-  if (s.round > all) s.round = all;
-  s.room = tiles_room(&s.image);
-  if (s.room < tiles_room(&s.map)) s.room = tiles_room(&s.map);
-  if (s.room < MOST_TERMS * CHUNK) s.room = MOST_TERMS * CHUNK;
+  long columns = (v->k + s.tile->width - 1) / s.tile->width * s.tile->width;
+  long pixels = terms(s.image.filter) * s.pixel_row, results = terms(s.map.filter) * columns;
+  s.round = round_of(pixels + results, all_tiles(&s.image));
+  s.result_plane = s.round * columns;
+  s.room = larger(MOST_TERMS * CHUNK, larger(tiles_room(&s.image), tiles_room(&s.map)));
   Tensor *memory[4] = {tensor_new(2, (long[]){s.round, pixels}), tensor_new(2, (long[]){s.round, results}),
                        tensor_new(2, (long[]){terms(s.image.filter), v->c * v->k}),
                        tensor_new(2, (long[]){workers_count(), s.room})};
