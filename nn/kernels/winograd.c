@@ -12,6 +12,7 @@ enum {
   BLOCK = 56,     /* tiles */
   SUMS = 1 << 17, /* numbers that a block's sums may take: with more columns they are done in groups */
   PIECES = 16,    /* to share out, where there are enough panels */
+  CHANNELS = 48,  /* summed before the sum is added to the result, about: errors grow with its root */
   MOST_HEIGHT = 16,
   FEW_CHANNELS = 40,
   FEW_COLUMNS = 33,
@@ -48,30 +49,35 @@ static real *sums_at(const Run *r, const Room *room, int down, int across) {
 
 /* ---- products ---- */
 
-/* Pointers to the rows of one tile of a product, a run for each term with the point. */
-static void locate(const Run *r, const Room *room, int point, long first, int height, const real **a) {
-  const Filter *f = &r->tiles.filter[1];
-  for (int x = 0; x < f->terms; x++) {
-    if (f->term[x].point != point) continue;
-    for (int i = 0; i < height; i++) *a++ = room->pixels + x * r->plane + (first + i) * r->row;
+/* One tile of a product, from row `first` of the block on: the sum over the terms across that have the point. */
+static void multiply_tile(const Run *r, const Room *room, int point, long first, const real *b, int height, Finish *f) {
+  const Filter *across = &r->tiles.filter[1];
+  long c = r->tiles.channels, chunks = (c + CHANNELS - 1) / CHANNELS;
+  const real *a[MOST_HEIGHT];
+  for (int x = 0; x < across->terms; x++) {
+    if (across->term[x].point != point) continue;
+    const real *pixels = room->pixels + x * r->plane + first * r->row;
+    for (long chunk = 0; chunk < chunks; chunk++) {
+      long from = chunk * c / chunks, depth = (chunk + 1) * c / chunks - from;
+      for (int i = 0; i < height; i++) a[i] = pixels + i * r->row + from;
+      r->tile->gather(height, a, 1, depth, b, r->kernel.width, f);
+      b += depth * r->kernel.width;
+      f->add = true;
+    }
   }
 }
 
 static void multiply(const Run *r, const Room *room, long tiles, long group, int term, int point, bool add) {
   long count = (tiles + r->tile->height - 1) / r->tile->height, panels = r->kernel.panels;
   long first = group * panels / r->groups, last = (group + 1) * panels / r->groups;
-  real *sums = sums_at(r, room, r->tiles.filter[0].term[term].point, point);
-  for (long panel = first; panel < last; panel++) {
+  real *sums = sums_at(r, room, r->tiles.filter[0].term[term].point, point), *out[MOST_HEIGHT];
+  for (long panel = first; panel < last; panel++, sums += r->kernel.width) {
     const real *b = kernel_panel(&r->kernel, r->tiles.filter, term, point, panel);
     for (long i = 0; i < count; i++) {
       long from = i * tiles / count;
       int height = (int)((i + 1) * tiles / count - from);
-      const real *a[MOST_PARTS * MOST_HEIGHT];
-      real *out[MOST_HEIGHT];
-      locate(r, room, point, from, height, a);
-      for (int j = 0; j < height; j++) out[j] = sums + (from + j) * r->width + (panel - first) * r->kernel.width;
-      r->tile->gather(height, a, r->kernel.terms[point], r->kernel.channels, b, r->kernel.width,
-                      &(Finish){r->kernel.width, add, NULL, out});
+      for (int j = 0; j < height; j++) out[j] = sums + (from + j) * r->width;
+      multiply_tile(r, room, point, from, b, height, &(Finish){r->kernel.width, add, NULL, out});
     }
   }
 }

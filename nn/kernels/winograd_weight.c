@@ -7,10 +7,11 @@
 enum {
   ROOM = 1 << 21, /* numbers of a round, about */
   FEWEST = 128,   /* tiles of a round */
-  MOST = 1024,    /* summed before the sum is added to the result: errors stay small */
-  BLOCK = 32,     /* tiles transformed at a time */
-  TILES = 5,      /* tiles of a piece of a product, one below the other */
-  CHUNK = 1024,   /* numbers of the result transformed at a time */
+  MOST = 1024,
+  SUMMED = 128, /* tiles, before their sum is added to the result: errors grow with its root */
+  BLOCK = 32,   /* tiles transformed at a time */
+  TILES = 5,    /* tiles of a piece of a product, one below the other */
+  CHUNK = 1024, /* numbers of the result transformed at a time */
   MOST_HEIGHT = 16,
   FEW_CHANNELS = 40,
   FEW_COLUMNS = 33
@@ -57,18 +58,28 @@ static void transform_blocks(void *job, long from, long to) {
 
 /* ---- products ---- */
 
+/* One tile of the sums, which begins at `to`, from pixels a and results b. */
+static void multiply_tile(const Sums *s, const real *a, const real *b, int height, int columns, real *to) {
+  long n = s->to - s->from, parts = (n + SUMMED - 1) / SUMMED;
+  real *out[MOST_HEIGHT];
+  for (int r = 0; r < height; r++) out[r] = to + r * s->v->k;
+  for (long part = 0; part < parts; part++) {
+    long from = part * n / parts, until = (part + 1) * n / parts;
+    const Walk walk = {{1, 1, until - from}, {0, 0, s->pixel_row}, {0, 0, s->tile->width}};
+    const Finish f = {columns, s->from > 0 || part, NULL, out};
+    s->tile->outer(height, a + from * s->pixel_row, b + from * s->tile->width, &walk, &f);
+  }
+}
+
 /* Rows tile..last of the sums of a term, which is at `point` of the map. */
 static void multiply(const Sums *s, long term, long point, long tile, long last, long tiles) {
   long c = s->v->c, k = s->v->k, width = s->tile->width;
   const real *a = s->pixels + term * s->round * s->pixel_row, *b = s->results + point * s->result_plane;
-  const Walk walk = {{1, 1, s->to - s->from}, {0, 0, s->pixel_row}, {0, 0, width}};
   for (long column = 0; column < k; column += width, b += s->round * width)
     for (long i = tile; i < last; i++) {
       long row = i * c / tiles;
       int height = (int)((i + 1) * c / tiles - row), columns = (int)(k - column < width ? k - column : width);
-      real *out[MOST_HEIGHT];
-      for (int r = 0; r < height; r++) out[r] = s->sums + (term * c + row + r) * k + column;
-      s->tile->outer(height, a + row, b, &walk, &(Finish){columns, s->from > 0, NULL, out});
+      multiply_tile(s, a + row, b, height, columns, s->sums + (term * c + row) * k + column);
     }
 }
 
