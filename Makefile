@@ -52,7 +52,7 @@ NN_OBJ   = $(NN_SRC:%.c=$(BUILD)/%.o)
 VM_OBJ   = $(VM_SRC:%.c=$(BUILD)/%.o) $(BUILD)/stdlib.o
 PROGRAM  = $(BUILD)/gander
 
-.PHONY: all tests deps ready missing run test check-all install uninstall clean format help double
+.PHONY: all tests deps ready missing run test bench check-all install uninstall clean format help double
 all: $(PROGRAM) gander ## build the program (the default)
 
 HAS_HEADER = $(CC) -fsyntax-only -x c -include stdio.h -include
@@ -138,6 +138,14 @@ tests: all $(C_TESTS)
 test: ready ## run all tests
 	@$(MAKE) --no-print-directory double
 	@$(MAKE) --no-print-directory tests EXTRA_TESTS=tests/gradients.sh
+
+# the machine's peak: sums are fused multiply-adds, as in the tiles
+$(BUILD)/tests/bench/peak: tests/bench/peak.c
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) -ffp-contract=fast $< -o $@
+
+bench: all $(BUILD)/tests/bench/peak ## time the workloads (WORK=dcgan32, PEER=/path/to/python with torch)
+	@BUILD=$(BUILD) python3 tests/bench/run.py
 
 check-all: test ## run them again under sanitizers and valgrind: slow
 	@$(MAKE) --no-print-directory ready WHEN='$(WHEN) check'

@@ -1,0 +1,89 @@
+-- What the benchmark's workloads are run with: `local bench = dofile("tests/bench/bench.lua")`, at the end
+-- bench.train(t, networks, inputs) for a trainer or bench.loop(step, networks, inputs). Alone, `gander tests/bench/mlp.lua`
+-- prints what a step takes; tests/bench/run.py compares programs, machines and threads.
+local bench = {}
+local warm = 3 -- steps that fill the caches and are not counted
+
+local o = args {
+  steps = {20, "steps to time"},
+  batch = {0, "samples in a step; 0: as the workload says"},
+  save = {"", "folder that gets weights, inputs and the random numbers' place before the first step"},
+  net = {"", "file that gets the weights after the last step"},
+  serve = {false, "time steps when told to: each line of standard input is a number of steps and one of threads"},
+}
+
+function bench.batch(usual)
+  return o.batch > 0 and o.batch or usual
+end
+
+-- What another program needs to do the same: trainers draw from the seed that they drew last but one.
+local function save(networks, inputs)
+  local n = 0
+  for _, net in ipairs(networks) do
+    for _, p in ipairs(net:parameters()) do
+      n = n + 1
+      p:detach():save(("%s/weight%d.npy"):format(o.save, n))
+    end
+  end
+  for i, x in ipairs(inputs) do x:save(("%s/input%d.npy"):format(o.save, i)) end
+  local file <close> = assert(io.open(o.save .. "/random", "w"))
+  file:write(("%d %d\n"):format(tensor.random_state()))
+end
+
+local function time(step)
+  local wall, cpu = clock(), os.clock()
+  step()
+  return 1000 * (clock() - wall), 1000 * (os.clock() - cpu)
+end
+
+local function peak_memory()
+  for line in io.lines("/proc/self/status") do
+    local kb = line:match("^VmHWM:%s*(%d+)")
+    if kb then return kb * 1024 end
+  end
+end
+
+-- One line for each step, milliseconds by the clock and of the processor; then GFLOP of a step, fresh blocks, peak memory.
+local function serve(step)
+  io.write("ready\n"):flush()
+  for line in io.lines() do
+    local steps, n = line:match("(%d+) (%d+)")
+    threads(math.tointeger(n))
+    local flop, fresh = flops(), memory().fresh
+    for _ = 1, steps do io.write(("%.6f %.6f\n"):format(time(step))) end
+    io.write(("done %.9g %d %d\n"):format((flops() - flop) / steps / 1e9, memory().fresh - fresh, peak_memory())):flush()
+  end
+end
+
+local function report(step)
+  for _ = 1, warm do step() end
+  local took = {}
+  for i = 1, o.steps do took[i] = time(step) end
+  table.sort(took)
+  print(("%.3f ms a step, at least %.3f, with %d threads"):format(took[(#took + 1) // 2], took[1], threads()))
+end
+
+function bench.loop(step, networks, inputs)
+  if o.save ~= "" then save(networks, inputs) end
+  if o.serve then return serve(step) end
+  if o.save == "" and o.net == "" then return report(step) end
+  for _ = 1, o.steps do
+    local losses = {step()}
+    for i, loss in ipairs(losses) do losses[i] = ("%.9g"):format(loss) end
+    print(table.concat(losses, " "))
+  end
+  if o.net ~= "" then nn.Sequential(networks):save(o.net) end
+end
+
+-- A GAN's losses are loss_d and loss_g. Two programs that are to be compared take steps of a tenth: a GAN enlarges the difference
+-- of their rounding so quickly that after five whole steps even PyTorch's two layouts differ by 1e-3.
+function bench.train(t, networks, inputs)
+  if o.save ~= "" and t.optim_g then t.optim_g.lr, t.optim_d.lr = t.optim_g.lr / 10, t.optim_d.lr / 10 end
+  bench.loop(function()
+    local report = t:step()
+    if report.loss then return report.loss end
+    return report.loss_d, report.loss_g
+  end, networks, inputs)
+end
+
+return bench

@@ -1,0 +1,35 @@
+-- The classic DCGAN for pictures of 64x64 in colour (Radford et al. 2015).
+local bench = dofile("tests/bench/bench.lua")
+local N = bench.batch(64)
+
+local function up(input, output)
+  return nn.ConvTranspose2d(input, output, 4, {stride = 2, padding = 1, bias = false})
+end
+
+local function down(input, output)
+  return nn.Conv2d(input, output, 4, {stride = 2, padding = 1, bias = false})
+end
+
+local x = tensor.rand(N, 64, 64, 3) * 2 - 1
+local G = nn.Sequential {
+  nn.ConvTranspose2d(100, 512, 4, {bias = false}), nn.BatchNorm(512), nn.ReLU(),
+  up(512, 256), nn.BatchNorm(256), nn.ReLU(),
+  up(256, 128), nn.BatchNorm(128), nn.ReLU(),
+  up(128, 64), nn.BatchNorm(64), nn.ReLU(),
+  up(64, 3), nn.Tanh(),
+}
+local D = nn.Sequential {
+  down(3, 64), nn.LeakyReLU(0.2),
+  down(64, 128), nn.BatchNorm(128), nn.LeakyReLU(0.2),
+  down(128, 256), nn.BatchNorm(256), nn.LeakyReLU(0.2),
+  down(256, 512), nn.BatchNorm(512), nn.LeakyReLU(0.2),
+  nn.Conv2d(512, 1, 4, {bias = false}), nn.Flatten(),
+}
+local t = gan.Trainer {
+  generator = G, discriminator = D, latent = {1, 1, 100}, loss = "bce-logits",
+  data = data.loader(data.tensors(x), {batch = N}),
+  optim_g = optim.Adam(G:parameters(), {lr = 2e-4, betas = {0.5, 0.999}}),
+  optim_d = optim.Adam(D:parameters(), {lr = 2e-4, betas = {0.5, 0.999}}),
+}
+
+bench.train(t, {G, D}, {x})

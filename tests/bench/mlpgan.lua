@@ -1,0 +1,19 @@
+-- A GAN of perceptrons, after Goodfellow et al. 2014.
+local bench = dofile("tests/bench/bench.lua")
+local N = bench.batch(128)
+
+local x = tensor.rand(N, 784) * 2 - 1
+local G = nn.Sequential {
+  nn.Linear(100, 128), nn.LeakyReLU(0.2), nn.Linear(128, 128), nn.LeakyReLU(0.2), nn.Linear(128, 784), nn.Tanh(),
+}
+local D = nn.Sequential {
+  nn.Linear(784, 128), nn.LeakyReLU(0.2), nn.Linear(128, 128), nn.LeakyReLU(0.2), nn.Linear(128, 1),
+}
+local t = gan.Trainer {
+  generator = G, discriminator = D, latent = 100, loss = "bce-logits",
+  data = data.loader(data.tensors(x), {batch = N}),
+  optim_g = optim.Adam(G:parameters(), {lr = 2e-4, betas = {0.5, 0.999}}),
+  optim_d = optim.Adam(D:parameters(), {lr = 2e-4, betas = {0.5, 0.999}}),
+}
+
+bench.train(t, {G, D}, {x})

@@ -1,0 +1,60 @@
+"""Every workload of the benchmark runs, and gives the same bits on any number of threads and with AVX-512's and AVX2's kernels."""
+
+import glob
+import math
+import os
+import subprocess
+import tempfile
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+GANDER = os.environ.get("GANDER", os.path.join(ROOT, "build", "gander"))
+passed = failed = 0
+
+
+def check(what, ok, *seen):
+    global passed, failed
+    if ok:
+        passed += 1
+    else:
+        failed += 1
+        print("FAILED", what, *[repr(s) for s in seen])
+
+
+def has_avx2():
+    try:
+        with open("/proc/cpuinfo") as about:
+            return " avx2 " in about.read()
+    except OSError:
+        return False
+
+
+def train(path, folder, threads, **env):
+    """(status, what was printed, the weights' bytes) of two steps with small batches."""
+    net = os.path.join(folder, "net")
+    command = [GANDER, "--headless", "--seed", "7", "--threads", str(threads), path, "--batch", "4", "--steps", "2", "--net", net]
+    p = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, env={**os.environ, **env})
+    if p.returncode:
+        return p.returncode, p.stderr, b""
+    with open(net, "rb") as file:
+        weights = file.read()
+    os.remove(net)
+    return p.returncode, p.stdout, weights
+
+
+workloads = [p for p in sorted(glob.glob(os.path.join(ROOT, "tests/bench/*.lua"))) if os.path.basename(p) not in ("bench.lua", "sweep.lua")]
+check("there are ten workloads", len(workloads) == 10, workloads)
+for path in workloads:
+    name = os.path.basename(path)
+    with tempfile.TemporaryDirectory() as folder:
+        status, losses, weights = one = train(path, folder, 1)
+        check(f"{name} runs", status == 0, losses)
+        numbers = [float(word) for word in losses.split()] if status == 0 else []
+        check(f"{name} prints the losses of two steps", len(numbers) >= 2 and all(map(math.isfinite, numbers)), losses)
+        check(f"{name} has weights", len(weights) > 10000, len(weights))
+        for threads in (2, 3):
+            check(f"{name}: {threads} threads give the bits of one", train(path, folder, threads) == one)
+        if has_avx2():
+            check(f"{name}: AVX2 gives the same bits", train(path, folder, 2, GANDER_CPU="avx2") == one)
+
+print(f"{passed} passed, {failed} failed")
+raise SystemExit(failed > 0)
