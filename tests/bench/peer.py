@@ -316,7 +316,7 @@ def serve(step):
             wall, cpu = time.perf_counter(), time.process_time()
             step()
             print(f"{1000 * (time.perf_counter() - wall):.6f} {1000 * (time.process_time() - cpu):.6f}")
-        print(f"done 0 0 {peak_memory()}", flush=True)
+        print(f"done 0 0 0 {peak_memory()}", flush=True)
 
 
 def main():

@@ -4,16 +4,6 @@ import os
 import subprocess
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-BUILD = os.environ.get("BUILD", "build")
-GANDER, PEAK = f"{BUILD}/gander", f"{BUILD}/tests/bench/peak"
-PEER = os.environ.get("PEER")
-WORK = os.environ.get("WORK", "").replace(",", " ").split()
-CHECK = os.environ.get("CHECK", "1") != "0"
-THREADS = [int(n) for n in os.environ.get("THREADS", "1,2").split(",")]
-ROUNDS, SECONDS = int(os.environ.get("ROUNDS", "5")), float(os.environ.get("SECONDS", "0.5"))
-CPU = os.environ.get("CLOCK") == "cpu"
-
 
 def progress(text):
     print(text, file=sys.stderr, flush=True)
@@ -23,8 +13,35 @@ def fail(text):
     sys.exit(f"bench: {text}")
 
 
+# ---- what the environment says
+
+def numbers(name, usual, kind=int):
+    """Numbers above 0 with commas between them."""
+    text = os.environ.get(name) or usual
+    try:
+        values = [kind(word) for word in text.split(",")]
+    except ValueError:
+        values = [0]
+    return values if all(v > 0 for v in values) else fail(f"{name} must be a number above 0, as in {usual}, got {text}")
+
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BUILD = os.environ.get("BUILD", "build")
+GANDER, PEAK = f"{BUILD}/gander", f"{BUILD}/tests/bench/peak"
+PEER = os.environ.get("PEER")
+WORK = os.environ.get("WORK", "").replace(",", " ").split()
+CHECK = os.environ.get("CHECK", "1") != "0"
+CPU = os.environ.get("CLOCK") == "cpu"
+THREADS, ROUNDS, SECONDS = numbers("THREADS", "1" if CPU else "1,2"), numbers("ROUNDS", "5")[0], numbers("SECONDS", "0.5", float)[0]
+
+
+# ---- running programs
+
 def output(*command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    except OSError as error:
+        fail(f"cannot run {command[0]}: {error.strerror}")
     if done.returncode:
         fail(f"{' '.join(command)} ended with status {done.returncode}")
     return done.stdout

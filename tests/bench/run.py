@@ -19,7 +19,8 @@ BOUND = 1e-3  # losses of five steps may differ by so much, relative to their si
 WARM = 3  # steps before the first that counts
 MOST = 300  # steps in a turn
 FORMATS = {"workload": "{}", "GFLOP": "{:.2f}", "spread %": "{:.0f}", "% peak": "{:.0f}", "GFLOP/s": "{:.0f}", "MiB": "{:.0f}",
-           "user MiB": "{:.0f}", "expert MiB": "{:.0f}", "x user": "{:.2f}", "x expert": "{:.2f}", "difference": "{:.0e}"}
+           "blocks": "{:.2f}", "faults": "{:.2f}", "user MiB": "{:.0f}", "expert MiB": "{:.0f}", "x user": "{:.2f}",
+           "x expert": "{:.2f}", "difference": "{:.0e}"}
 peaks = {}  # GFLOP/s by the number of threads
 
 
@@ -28,7 +29,8 @@ class Steps(Program):
 
     def __init__(self, command, losses=0):
         super().__init__(command, losses)
-        self.steps, self.took, self.gflop, self.fresh, self.memory = {}, {}, 0, 0, 0
+        self.steps, self.took, self.gflop, self.memory = {}, {}, 0, 0
+        self.warm, self.fresh, self.faults = 0, 0, 0  # steps after the first turn, blocks and pages that the system gave them
 
     def turn(self, threads):
         """Steps for about SECONDS; the first turn finds out how many those are."""
@@ -37,9 +39,11 @@ class Steps(Program):
             warm, _ = self.order(WARM, threads)
             self.steps[threads] = max(1, min(MOST, round(1000 * SECONDS / warm[-1])))
             self.took[threads] = []
-        times, (self.gflop, fresh, self.memory) = self.order(self.steps[threads], threads)
+        times, (gflop, fresh, faults, self.memory) = self.order(self.steps[threads], threads)
         self.took[threads] += times
-        self.fresh += 0 if first else fresh
+        self.gflop = gflop / len(times)
+        if not first:
+            self.warm, self.fresh, self.faults = self.warm + len(times), self.fresh + fresh, self.faults + faults
 
 
 # ---- do both compute the same?
@@ -89,16 +93,15 @@ def measure(name):
             f"{kind} {statistics.median(p.took[THREADS[0]]):.2f} ms" for kind, p in programs.items()))
     for program in programs.values():
         program.end()
-    if programs["gander"].fresh:
-        progress(f"{name}: warm steps took {programs['gander'].fresh:.0f} fresh blocks from the system")
     return [row(name, threads, programs, difference) for threads in THREADS]
 
 
 def row(name, threads, programs, difference):
-    times, gflop = programs["gander"].took[threads], programs["gander"].gflop
-    median = statistics.median(times)
+    ours = programs["gander"]
+    times, gflop, median = ours.took[threads], ours.gflop, statistics.median(ours.took[threads])
     result = {"workload": name, "threads": threads, "ms": median, "min": min(times), "spread %": spread(times), "GFLOP": gflop,
-              "GFLOP/s": 1000 * gflop / median, "% peak": 0, "MiB": programs["gander"].memory / 2**20}
+              "GFLOP/s": 1000 * gflop / median, "% peak": 0, "MiB": ours.memory / 2**20,
+              "blocks": ours.fresh / max(ours.warm, 1), "faults": ours.faults / max(ours.warm, 1)}
     for kind in PEERS if PEER else ():
         times = programs[kind].took[threads]
         result |= {f"{kind} ms": statistics.median(times), f"{kind} min": min(times), f"{kind} MiB": programs[kind].memory / 2**20,
@@ -142,6 +145,8 @@ def main():
     names = WORK or WORKLOADS
     if unknown := [name for name in names if name not in WORKLOADS + ["sweep"]]:
         fail(f"WORK is {unknown[0]}; there are {', '.join(WORKLOADS)} and sweep")
+    if PEER:
+        progress(f"PyTorch {output(PEER, '-c', 'import torch; print(torch.__version__)').strip()}")
     if named := [name for name in names if name != "sweep"]:
         workloads(named)
     if "sweep" in names:
@@ -149,4 +154,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        fail("interrupted")
