@@ -1,7 +1,8 @@
 /* Functions of two and three elements. */
-#include <tgmath.h>
-
 #include "each_loop.h"
+#include "power.h"
+
+#include <tgmath.h>
 
 INLINE real add(real a, real b) {
   return a + b;
@@ -31,9 +32,6 @@ CPU_VARIANTS void each_div(const Run *r) {
   each2(r, divide);
 }
 
-INLINE real power(real a, real b) {
-  return pow(a, b);
-}
 INLINE real itself(real x) {
   return x;
 }

@@ -1,4 +1,5 @@
 /* Functions of one element. */
+#include "angle.h"
 #include "each_loop.h"
 #include "math.h"
 
@@ -63,18 +64,16 @@ CPU_VARIANTS void each_square(const Run *r) {
   each1(r, square);
 }
 
-INLINE real sine(real x) {
-  return sin(x);
+#ifdef NN_DOUBLE
+INLINE void sines(const real *x, long n, uint32_t ahead, real *restrict y) {
+  for (long i = 0; i < n; i++) y[i] = ahead ? cos(x[i]) : sin(x[i]);
 }
+#endif
 CPU_VARIANTS void each_sin(const Run *r) {
-  each1(r, sine);
-}
-
-INLINE real cosine(real x) {
-  return cos(x);
+  sines(r->x[0], r->n, 0, r->y);
 }
 CPU_VARIANTS void each_cos(const Run *r) {
-  each1(r, cosine);
+  sines(r->x[0], r->n, 1, r->y);
 }
 
 CPU_VARIANTS void each_erf(const Run *r) {

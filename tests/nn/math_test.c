@@ -58,12 +58,41 @@ static double elu(double x) {
   return x > 0 ? x : expm1(x);
 }
 
+/* Of all kinds of base and exponent, against the C library's in double; special ones must be as C has them, zeros' signs too. */
+static void powers(void) {
+  const real special[] = {
+      0,        -0.0f, 1,  -1,      2,          -2,   3,     -3,    0.5f,  -0.5f,      1e-40f,     -1e-40f,        FLT_MAX,
+      -FLT_MAX, 15,    16, 8388609, 8388607.5f, 1e9f, -1e9f, 1e-9f, 0.75f, 1.0000001f, 0.9999999f, (real)INFINITY, -(real)INFINITY,
+      (real)NAN};
+  const long n = sizeof special / sizeof *special, random = 100000, all = n * n + random;
+  Tensor *a = tensor_new(1, &all), *b = tensor_new(1, &all), *size = tensor_randn(1, &random), *exponent = tensor_randn(1, &random);
+  for (long i = 0; i < n * n; i++) a->data[i] = special[i / n], b->data[i] = special[i % n];
+  for (long i = 0; i < random; i++) {
+    a->data[n * n + i] = (real)exp(5 * (double)size->data[i]);
+    b->data[n * n + i] = exponent->data[i] * 7;
+  }
+  Tensor *y = tensor_pow(a, b);
+  double worst = 0;
+  for (long i = 0; i < all; i++) {
+    double want = pow((double)a->data[i], (double)b->data[i]), off = ulps(y->data[i], want);
+    if (sizeof(real) == sizeof(float) && fabs(want) < (double)FLT_MIN) off = fabs((double)y->data[i] - want) > 1.5e-45;
+    if (signbit(want) != signbit((double)y->data[i]) && !isnan(want)) off = INFINITY;
+    if (!(off <= worst)) worst = off;
+  }
+  printf("%-10s %.2f ulp\n", "pow", worst);
+  CHECK(worst <= 1);
+  tensor_drop(a), tensor_drop(b);
+}
+
 int main(void) {
   size_t scope = scope_enter();
   Tensor *x = all_floats();
   measure("exp", x, tensor_exp(x), exp, -INFINITY, INFINITY, 1);
   measure("log", x, tensor_log(x), log, -INFINITY, INFINITY, 1);
   measure("log1p", x, tensor_log1p(x), log1p, -INFINITY, INFINITY, 2);
+  measure("sin", x, tensor_sin(x), sin, -INFINITY, INFINITY, 2);
+  measure("cos", x, tensor_cos(x), cos, -INFINITY, INFINITY, 2);
+  powers();
   measure("tanh", x, tensor_tanh(x), tanh, -INFINITY, INFINITY, 2);
   measure("sigmoid", x, tensor_sigmoid(x), sigmoid, -INFINITY, INFINITY, 2);
   measure("erf", x, tensor_erf(x), erf, -INFINITY, INFINITY, 2);
