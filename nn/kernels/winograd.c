@@ -13,10 +13,7 @@ enum {
   SUMS = 1 << 17, /* numbers that a block's sums may take: with more columns they are done in groups */
   PIECES = 16,    /* to share out, where there are enough panels */
   CHANNELS = 48,  /* summed before the sum is added to the result, about: errors grow with its root */
-  MOST_HEIGHT = 16,
-  FEW_CHANNELS = 40,
-  FEW_COLUMNS = 33,
-  FEW_TILES = 32
+  MOST_HEIGHT = 16
 };
 
 typedef struct Run {
@@ -52,8 +49,9 @@ static real *sums_at(const Run *r, const Room *room, int down, int across) {
 /* One tile of a product, from row `first` of the block on: the sum over the terms across that have the point. */
 static void multiply_tile(const Run *r, const Room *room, int point, long first, const real *b, int height, Finish *f) {
   const Filter *across = &r->tiles.filter[1];
-  long c = r->tiles.channels, chunks = (c + CHANNELS - 1) / CHANNELS;
+  long c = r->tiles.channels, chunks = (c + CHANNELS / 2) / CHANNELS;
   const real *a[MOST_HEIGHT];
+  if (!chunks) chunks = 1;
   for (int x = 0; x < across->terms; x++) {
     if (across->term[x].point != point) continue;
     const real *pixels = room->pixels + x * r->plane + first * r->row;
@@ -172,20 +170,27 @@ static bool cut(Tiles *t, const Gather *g) {
   return true;
 }
 
-bool winograd_suits_gather(const Gather *g) {
-  Tiles t;
-  if (!g->columns || !cut(&t, g)) return false;
-  long tiles = t.count[0] * t.count[1], products = t.filter[0].terms * t.filter[1].terms * tiles;
-  bool pays = g->channels >= FEW_CHANNELS && g->columns >= FEW_COLUMNS && t.n * tiles >= FEW_TILES;
-  return winograd_is_wanted(pays && 4 * products <= 3 * g->taps[0] * g->taps[1] * g->grid[0] * g->grid[1]);
-}
-
 /* Numbers of a tile's sums for one column. */
 static long points(const Filter *f) {
   long count[2] = {0, 0};
   for (int i = 0; i < 2; i++)
     for (int point = 0; point < POINTS; point++) count[i] += filter_has(&f[i], point);
   return count[0] * count[1];
+}
+
+/* In multiplications of a channel with a column, what the whole takes; a number transformed costs as much as 9 or 13 of them, one
+ * of the kernel 40 (measured). The sums written out multiply all taps. */
+static bool pays(const Gather *g, const Tiles *t) {
+  double terms = t->filter[0].terms * t->filter[1].terms, taps = (double)g->taps[0] * (double)g->taps[1];
+  double tiles = (double)t->n * (double)t->count[0] * (double)t->count[1],
+         rows = (double)g->n * (double)g->grid[0] * (double)g->grid[1];
+  double tile = terms * (1 + 9 / (double)g->columns) + 13 * (double)points(t->filter) / (double)g->channels;
+  return g->columns > MOST_HEIGHT && tiles * tile + 40 * (terms - taps) < 0.9 * rows * taps;
+}
+
+bool winograd_suits_gather(const Gather *g) {
+  Tiles t;
+  return g->channels && g->columns && cut(&t, g) && winograd_is_wanted(pays(g, &t));
 }
 
 static bool prepare(Run *r, const Gather *g) {

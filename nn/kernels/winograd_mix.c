@@ -35,7 +35,7 @@ typedef real Vector __attribute__((vector_size(64), aligned(sizeof(real)), may_a
 enum { LANES = sizeof(Vector) / sizeof(real) };
 
 /* One number or vector of a row, from place k on. */
-#define MIX(type)                                                                                                                  \
+#define MIX(type, k)                                                                                                               \
   {                                                                                                                                \
     const type x = *(const type *)(a + k), y = *(const type *)(b + k), z = *(const type *)(c + k);                                 \
     type *out = (type *)(to + k);                                                                                                  \
@@ -56,13 +56,19 @@ enum { LANES = sizeof(Vector) / sizeof(real) };
 INLINE void loop(How how, const Rows *r) {
   const real half = (real)0.5;
   const bool second = how != COPY, third = second && how != ADD && how != SUB && how != HALF_SUB;
-  for (long i = 0; i < r->rows; i++) {
-    real *to = r->to + i * r->to_step;
-    const real *a = r->from[0] + i * r->from_step, *b = second ? r->from[1] + i * r->from_step : a;
-    const real *c = third ? r->from[2] + i * r->from_step : a;
+  const long n = r->n, fours = n - n % (4 * LANES), vectors = n - n % LANES, step = r->from_step, to_step = r->to_step;
+  const real *a = r->from[0], *b = second ? r->from[1] : a, *c = third ? r->from[2] : a;
+  real *to = r->to;
+  for (long i = r->rows; i; i--, a += step, b += step, c += step, to += to_step) {
     long k = 0;
-    for (; k + LANES <= r->n; k += LANES) MIX(Vector)
-    for (; k < r->n; k++) MIX(real)
+    for (; k < fours; k += 4 * LANES) {
+      MIX(Vector, k)
+      MIX(Vector, k + LANES)
+      MIX(Vector, k + 2 * LANES)
+      MIX(Vector, k + 3 * LANES)
+    }
+    for (; k < vectors; k += LANES) MIX(Vector, k)
+    for (; k < n; k++) MIX(real, k)
   }
 }
 

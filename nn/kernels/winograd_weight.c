@@ -12,9 +12,7 @@ enum {
   BLOCK = 32,   /* tiles transformed at a time */
   TILES = 5,    /* tiles of a piece of a product, one below the other */
   CHUNK = 1024, /* numbers of the result transformed at a time */
-  MOST_HEIGHT = 16,
-  FEW_CHANNELS = 40,
-  FEW_COLUMNS = 33
+  MOST_HEIGHT = 16
 };
 
 typedef struct Sums {
@@ -156,8 +154,8 @@ static bool cut(const Conv *v, Tiles *image, Tiles *map) {
 }
 
 /* Products of the sums written out: for each tap, of the map's pixels from which it reaches the image. */
-static long direct_products(const Conv *v) {
-  long products = 1;
+static double direct_products(const Conv *v) {
+  double products = 1;
   for (int i = 0; i < 2; i++) {
     long inside = 0;
     for (long tap = 0; tap < v->kernel[i]; tap++)
@@ -165,17 +163,21 @@ static long direct_products(const Conv *v) {
         long at = y * v->stride[i] - v->padding[i] + tap * v->dilation[i];
         inside += at >= 0 && at < v->image[i];
       }
-    products *= inside;
+    products *= (double)inside;
   }
-  return products;
+  return products * (double)v->n;
+}
+
+/* As pays() in winograd.c: a number transformed costs as much as 15 products, one of the result 10. */
+static bool pays(const Conv *v, const Tiles *image, const Tiles *map) {
+  double products = (double)terms(image->filter), results = (double)terms(map->filter);
+  double tile = products * (1 + 15 / (double)v->k) + 15 * results / (double)v->c;
+  return v->c > MOST_HEIGHT && v->k > MOST_HEIGHT && (double)all_tiles(image) * tile + 10 * products < 0.85 * direct_products(v);
 }
 
 bool winograd_suits_weight(const Conv *v) {
   Tiles image, map;
-  if (!cut(v, &image, &map)) return false;
-  long tiles = image.count[0] * image.count[1];
-  bool pays = v->c >= FEW_CHANNELS && v->k >= FEW_COLUMNS && v->n * tiles >= FEWEST;
-  return winograd_is_wanted(pays && 4 * terms(image.filter) * tiles <= 3 * direct_products(v));
+  return cut(v, &image, &map) && winograd_is_wanted(pays(v, &image, &map));
 }
 
 static void run(Sums *s) {
