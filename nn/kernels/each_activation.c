@@ -70,8 +70,10 @@ CPU_VARIANTS void each_gelu(const Run *r) {
 
 /* g (Phi(x) + x phi(x)), with the density phi(x) = e^(-x^2/2) / sqrt(2 pi) */
 INLINE real gelu_slope(real g, real x) {
-  const real peak = (real)0.39894228040143267794, phi = peak * exp_of(x * x * (real)-0.5);
-  return g * (normal_below(x) + x * phi);
+  const real peak = (real)0.39894228040143267794;
+  real falling;
+  const real below = normal_with(x, &falling);
+  return g * (below + x * (peak * falling));
 }
 CPU_VARIANTS void each_gelu_backward(const Run *r) {
   each2(r, gelu_slope);
