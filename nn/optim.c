@@ -42,6 +42,13 @@ const char *optim_hyper_name(const OptimRow *row, int i) {
   return name;
 }
 
+/* Is this the name of an argument, or of the number at `place` of a list? */
+static bool is_called(const Arg *arg, int place, const char *name) {
+  const size_t n = strlen(arg->name) - 1;
+  if (!strcmp(name, arg->name)) return true;
+  return arg->kind == ARG_NUMBERS && !strncmp(name, arg->name, n) && name[n] == '1' + place && !name[n + 1];
+}
+
 static int hyper_place(const OptimRow *row, const char *name) {
   Signature s;
   int place;
@@ -49,7 +56,7 @@ static int hyper_place(const OptimRow *row, const char *name) {
   for (int i = 0;; i++) {
     const Arg *arg = argument_of(&s, i, &place);
     if (!arg) return -1;
-    if (!strcmp(name, arg->name) || !strcmp(name, optim_hyper_name(row, i))) return i;
+    if (is_called(arg, place, name)) return i;
   }
 }
 

@@ -86,7 +86,7 @@ static bool parse_arg(Arg *arg, const char *from, size_t n) {
   return !fallback || parse_default(arg, fallback);
 }
 
-bool signature_parse(const char *args, Signature *out) {
+static bool parse(const char *args, Signature *out) {
   *out = (Signature){0};
   for (const char *at = args; *at;) {
     while (*at == ' ' || *at == ',') at++;
@@ -102,5 +102,22 @@ bool signature_parse(const char *args, Signature *out) {
     if (arg->kind == ARG_TENSORS) out->list = true;
     at += n;
   }
+  return true;
+}
+
+/* The last ones are remembered: scripts ask an optimizer for its fields in every step. */
+bool signature_parse(const char *args, Signature *out) {
+  enum { REMEMBERED = 16, LONGEST = 400 };
+  static struct {
+    char args[LONGEST];
+    Signature signature;
+  } remembered[REMEMBERED];
+  static unsigned next;
+  for (int i = 0; i < REMEMBERED; i++)
+    if (*args && !strcmp(remembered[i].args, args)) return *out = remembered[i].signature, true;
+  if (!parse(args, out)) return false;
+  if (strlen(args) >= LONGEST) return true;
+  strcpy(remembered[next % REMEMBERED].args, args);
+  remembered[next++ % REMEMBERED].signature = *out;
   return true;
 }
