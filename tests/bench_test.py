@@ -29,9 +29,10 @@ def has_avx2():
 
 
 def train(path, folder, threads, **env):
-    """(status, what was printed, the weights' bytes) of two steps with small batches."""
+    """(status, what was printed, the weights' bytes) of two steps with small batches; folder gets the first weights."""
     net = os.path.join(folder, "net")
-    command = [GANDER, "--headless", "--seed", "7", "--threads", str(threads), path, "--batch", "4", "--steps", "2", "--net", net]
+    command = [GANDER, "--headless", "--seed", "7", "--threads", str(threads), path, "--batch", "4", "--steps", "2"]
+    command += ["--net", net, "--save", folder]
     p = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, env={**os.environ, **env})
     if p.returncode:
         return p.returncode, p.stderr, b""
@@ -51,6 +52,7 @@ for path in workloads:
         numbers = [float(word) for word in losses.split()] if status == 0 else []
         check(f"{name} prints the losses of two steps", len(numbers) >= 2 and all(map(math.isfinite, numbers)), losses)
         check(f"{name} has weights", len(weights) > 10000, len(weights))
+        check(f"{name} saves what it starts from", {"weight1.npy", "input1.npy", "random"} <= set(os.listdir(folder)), os.listdir(folder))
         for threads in (2, 3):
             check(f"{name}: {threads} threads give the bits of one", train(path, folder, threads) == one)
         if has_avx2():

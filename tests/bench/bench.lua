@@ -1,6 +1,6 @@
 -- What the benchmark's workloads are run with: `local bench = dofile("tests/bench/bench.lua")`, at the end
--- bench.train(t, networks, inputs) for a trainer or bench.loop(step, networks, inputs). Alone, `gander tests/bench/mlp.lua`
--- prints what a step takes; tests/bench/run.py compares programs, machines and threads.
+-- bench.gan(t, networks, inputs), bench.train for other trainers, or bench.loop(step, networks, inputs).
+-- Alone, `gander tests/bench/mlp.lua` prints what a step takes; tests/bench/run.py compares programs and threads.
 local bench = {}
 local warm = 3 -- steps that fill the caches and are not counted
 
@@ -83,13 +83,16 @@ function bench.loop(step, networks, inputs)
   if o.net ~= "" then nn.Sequential(networks):save(o.net) end
 end
 
--- A GAN's losses are loss_d and loss_g. Two programs that are to be compared take steps of a tenth: a GAN enlarges the difference
--- of their rounding so quickly that after five whole steps even PyTorch's two layouts differ by 1e-3.
 function bench.train(t, networks, inputs)
-  if o.save ~= "" and t.optim_g then t.optim_g.lr, t.optim_d.lr = t.optim_g.lr / 10, t.optim_d.lr / 10 end
+  bench.loop(function() return t:step().loss end, networks, inputs)
+end
+
+-- Two programs that are to be compared take steps of a tenth: a GAN enlarges the difference of their rounding so quickly that
+-- after five whole steps even PyTorch's two layouts differ by 1e-3.
+function bench.gan(t, networks, inputs)
+  if o.save ~= "" then t.optim_g.lr, t.optim_d.lr = t.optim_g.lr / 10, t.optim_d.lr / 10 end
   bench.loop(function()
     local report = t:step()
-    if report.loss then return report.loss end
     return report.loss_d, report.loss_g
   end, networks, inputs)
 end

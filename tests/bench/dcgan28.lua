@@ -29,4 +29,4 @@ local t = gan.Trainer {
   optim_d = optim.Adam(D:parameters(), {lr = 2e-4, betas = {0.5, 0.999}}),
 }
 
-bench.train(t, {G, D}, {x})
+bench.gan(t, {G, D}, {x})
