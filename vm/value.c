@@ -154,9 +154,9 @@ Box *value_new(lua_State *L, Kind kind) {
 
 /* ---- the collector hears of tensors' memory ---- */
 
-/* To Lua a tensor is 40 bytes. When the memory of tensors has grown by STEP since the last time, or MANY were boxed, its
- * collector collects: all, as long as that takes no more than one part in SHARE of the time, else only what is young. */
-enum { STEP = 16 << 20, MANY = 1000, SHARE = 100 };
+/* To Lua a tensor is 40 bytes. When SOME were boxed or the memory of tensors has grown by STEP, its collector collects all, as
+ * long as that takes no more than one part in SHARE of the time. Else it collects what is young, after STEP or MANY. */
+enum { STEP = 16 << 20, SOME = 64, MANY = 1024, SHARE = 100 };
 static size_t next_step = STEP;
 static int boxed;
 static double full_again; /* the time from which on all may be collected */
@@ -176,13 +176,15 @@ static void collect_all(lua_State *L, double begin) {
 static void collect_in_proportion(lua_State *L) {
   size_t live = memory_use().live;
   if (live + STEP < next_step) next_step = live + STEP;
-  if (live < next_step && ++boxed < MANY) return;
-  boxed = 0;
+  if (live < next_step && ++boxed % SOME) return;
   const double now = seconds();
   if (now >= full_again)
     collect_all(L, now);
-  else
+  else if (live >= next_step || boxed >= MANY)
     lua_gc(L, LUA_GCSTEP, 2 * lua_gc(L, LUA_GCCOUNT) + 1); /* more than is in use: certainly a step */
+  else
+    return;
+  boxed = 0;
   next_step = memory_use().live + STEP;
 }
 
