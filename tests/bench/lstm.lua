@@ -2,14 +2,21 @@
 local bench = dofile("tests/bench/bench.lua")
 local N, T, width, characters = bench.batch(32), 64, 128, 65
 
+local function weight(...)
+  return ((tensor.rand(...) * 2 - 1) / math.sqrt(width)):requires_grad()
+end
+
 local LSTM = nn.module("LSTM", {
   init = function(self)
-    self.input, self.hidden = nn.Linear(width, 4 * width), nn.Linear(width, 4 * width)
+    self.weight_ih = weight(4 * width, width)
+    self.weight_hh = weight(4 * width, width)
+    self.bias_ih = weight(4 * width)
+    self.bias_hh = weight(4 * width)
   end,
   forward = function(self, x)
-    local inputs, h, c, out = self.input(x), tensor.zeros(N, width), tensor.zeros(N, width), {}
+    local inputs, h, c, out = x:linear(self.weight_ih, self.bias_ih), tensor.zeros(N, width), tensor.zeros(N, width), {}
     for t = 1, T do
-      local gates = inputs:select(2, t) + self.hidden(h)
+      local gates = inputs:select(2, t) + h:linear(self.weight_hh, self.bias_hh)
       local i, f = gates:narrow(2, 1, width):sigmoid(), gates:narrow(2, width + 1, width):sigmoid()
       local g, o = gates:narrow(2, 2 * width + 1, width):tanh(), gates:narrow(2, 3 * width + 1, width):sigmoid()
       c = f * c + i * g
