@@ -23,6 +23,7 @@ typedef struct Run {
   Kernel kernel;
   long blocks, groups, width; /* width: columns of the sums of a group */
   long plane, row;            /* of transformed pixels: from term to term, from tile to tile */
+  bool gaps;                  /* there are terms that some tiles do not use */
   real *memory;               /* of each thread */
   long room;
 } Run;
@@ -46,36 +47,56 @@ static real *sums_at(const Run *r, const Room *room, int down, int across) {
 
 /* ---- products ---- */
 
-/* One tile of a product, from row `first` of the block on: the sum over the terms across that have the point. */
-static void multiply_tile(const Run *r, const Room *room, int point, long first, const real *b, int height, Finish *f) {
-  const Filter *across = &r->tiles.filter[1];
-  long c = r->tiles.channels, chunks = (c + CHANNELS / 2) / CHANNELS;
-  const real *a[MOST_HEIGHT];
-  if (!chunks) chunks = 1;
-  for (int x = 0; x < across->terms; x++) {
-    if (across->term[x].point != point) continue;
-    const real *pixels = room->pixels + x * r->plane + first * r->row;
-    for (long chunk = 0; chunk < chunks; chunk++) {
-      long from = chunk * c / chunks, depth = (chunk + 1) * c / chunks - from;
-      for (int i = 0; i < height; i++) a[i] = pixels + i * r->row + from;
-      r->tile->gather(height, a, 1, depth, b, r->kernel.width, f);
-      b += depth * r->kernel.width;
-      f->add = true;
+/* Tiles of a block, counted from its first. */
+typedef struct List {
+  int n, tile[BLOCK];
+} List;
+
+/* For each term across, those in which it and a term down are used. */
+static void list_tiles(const Tiles *t, long from, long to, int y, List *lists) {
+  for (int x = 0; x < t->filter[1].terms; x++) lists[x].n = 0;
+  for (long tile = from; tile < to;) {
+    Span s = tiles_span(t, tile, to);
+    bool used = s.y >= t->from[0][y] && s.y < t->to[0][y];
+    for (int x = 0; x < t->filter[1].terms && used; x++) {
+      long first = s.x < t->from[1][x] ? t->from[1][x] : s.x, last = s.x + s.tiles < t->to[1][x] ? s.x + s.tiles : t->to[1][x];
+      for (long i = first; i < last; i++) lists[x].tile[lists[x].n++] = (int)(tile + i - s.x - from);
     }
+    tile += s.tiles;
   }
 }
 
-static void multiply(const Run *r, const Room *room, long tiles, long group, int term, int point, bool add) {
-  long count = (tiles + r->tile->height - 1) / r->tile->height, panels = r->kernel.panels;
-  long first = group * panels / r->groups, last = (group + 1) * panels / r->groups;
-  real *sums = sums_at(r, room, r->tiles.filter[0].term[term].point, point), *out[MOST_HEIGHT];
+/* Sets or adds to some tiles' sums of one panel: products of a term across, whose pixels begin at `pixels`. */
+static void multiply_tiles(const Run *r, const real *pixels, const int *tile, int height, const real *b, real *sums, bool add) {
+  long c = r->tiles.channels, chunks = c < CHANNELS ? 1 : (c + CHANNELS / 2) / CHANNELS;
+  const real *a[MOST_HEIGHT];
+  real *out[MOST_HEIGHT];
+  for (int i = 0; i < height; i++) out[i] = sums + tile[i] * r->width;
+  for (long chunk = 0; chunk < chunks; chunk++, add = true) {
+    long from = chunk * c / chunks, depth = (chunk + 1) * c / chunks - from;
+    for (int i = 0; i < height; i++) a[i] = pixels + tile[i] * r->row + from;
+    r->tile->gather(height, a, 1, depth, b + from * r->kernel.width, r->kernel.width, &(Finish){r->kernel.width, add, NULL, out});
+  }
+}
+
+/* All terms across with a point; lists are those of all terms across. */
+static void multiply(const Run *r, const Room *room, const List *lists, long group, int y, int point, bool add) {
+  const Filter *f = r->tiles.filter;
+  long first = group * r->kernel.panels / r->groups, last = (group + 1) * r->kernel.panels / r->groups;
+  real *sums = sums_at(r, room, f[0].term[y].point, point);
   for (long panel = first; panel < last; panel++, sums += r->kernel.width) {
-    const real *b = kernel_panel(&r->kernel, r->tiles.filter, term, point, panel);
-    for (long i = 0; i < count; i++) {
-      long from = i * tiles / count;
-      int height = (int)((i + 1) * tiles / count - from);
-      for (int j = 0; j < height; j++) out[j] = sums + (from + j) * r->width;
-      multiply_tile(r, room, point, from, b, height, &(Finish){r->kernel.width, add, NULL, out});
+    const real *b = kernel_panel(&r->kernel, f, y, point, panel);
+    bool more = add;
+    for (int x = 0; x < f[1].terms; x++) {
+      const List *list = &lists[x];
+      int count = (list->n + r->tile->height - 1) / r->tile->height;
+      if (f[1].term[x].point != point) continue;
+      for (int i = 0; i < count; i++) {
+        int from = i * list->n / count, height = (i + 1) * list->n / count - from;
+        multiply_tiles(r, room->pixels + x * r->plane, list->tile + from, height, b, sums, more);
+      }
+      b += r->kernel.channels * r->kernel.width;
+      more = true;
     }
   }
 }
@@ -130,16 +151,19 @@ static void put_block(const Run *r, const Room *room, long from, long to, long g
 /* ---- all ---- */
 
 static void run_piece(const Run *r, long block, long group) {
-  const Filter *f = r->tiles.filter;
+  const Tiles *t = &r->tiles;
   Room room = room_of(r);
-  long all = r->tiles.n * r->tiles.count[0] * r->tiles.count[1], from = block * all / r->blocks, to = (block + 1) * all / r->blocks;
-  const Place place = {room.pixels, r->tiles.channels, r->plane, 0, r->row};
-  bool begun[POINTS] = {false};
-  for (int y = 0; y < f[0].terms; y++) {
-    int down = f[0].term[y].point;
-    tiles_transform(&r->tiles, from, to, y, room.line, &place);
+  long all = t->n * t->count[0] * t->count[1], from = block * all / r->blocks, to = (block + 1) * all / r->blocks;
+  const Place place = {room.pixels, t->channels, r->plane, 0, r->row};
+  bool begun[POINTS] = {r->gaps, r->gaps, r->gaps, r->gaps};
+  List lists[MOST_TERMS];
+  if (r->gaps) memset(room.sums, 0, (size_t)(POINTS * POINTS * BLOCK * r->width) * sizeof(real));
+  for (int y = 0; y < t->filter[0].terms; y++) {
+    int down = t->filter[0].term[y].point;
+    tiles_transform(t, from, to, y, room.line, &place);
+    if (r->gaps || !y) list_tiles(t, from, to, y, lists);
     for (int point = 0; point < POINTS; point++)
-      if (filter_has(&f[1], point)) multiply(r, &room, to - from, group, y, point, begun[down]);
+      if (filter_has(&t->filter[1], point)) multiply(r, &room, lists, group, y, point, begun[down]);
     begun[down] = true;
   }
   put_block(r, &room, from, to, group);
@@ -164,9 +188,9 @@ static bool cut(Tiles *t, const Gather *g) {
   *t = (Tiles){.n = g->n, .channels = g->channels, .picture = g->picture};
   for (int i = 0; i < 2; i++) {
     t->size[i] = g->size[i], t->step[i] = g->step[i], t->first[i] = g->first[i];
-    t->count[i] = (g->grid[i] + OUTPUTS - 1) / OUTPUTS;
     if (!filter_make(&t->filter[i], g->taps[i], g->tap_step[i], g->step[i])) return false;
   }
+  tiles_cut(t, g->grid);
   return true;
 }
 
@@ -182,10 +206,10 @@ static long points(const Filter *f) {
  * of the kernel 40 (measured). The sums written out multiply all taps. */
 static bool pays(const Gather *g, const Tiles *t) {
   double terms = t->filter[0].terms * t->filter[1].terms, taps = (double)g->taps[0] * (double)g->taps[1];
-  double tiles = (double)t->n * (double)t->count[0] * (double)t->count[1],
-         rows = (double)g->n * (double)g->grid[0] * (double)g->grid[1];
-  double tile = terms * (1 + 9 / (double)g->columns) + 13 * (double)points(t->filter) / (double)g->channels;
-  return g->columns > MOST_HEIGHT && tiles * tile + 40 * (terms - taps) < 0.9 * rows * taps;
+  double tiles = (double)t->count[0] * (double)t->count[1], direct = (double)g->grid[0] * (double)g->grid[1] * taps;
+  double picture =
+      (double)tiles_products(t) + tiles * (9 * terms / (double)g->columns + 13 * (double)points(t->filter) / (double)g->channels);
+  return g->columns > MOST_HEIGHT && (double)g->n * picture + 40 * (terms - taps) < 0.9 * (double)g->n * direct;
 }
 
 bool winograd_suits_gather(const Gather *g) {
@@ -196,10 +220,12 @@ bool winograd_suits_gather(const Gather *g) {
 static bool prepare(Run *r, const Gather *g) {
   *r = (Run){.g = g, .tile = tile_best(), .row = g->channels + 16};
   if (!r->tile || !cut(&r->tiles, g) || !kernel_make(&r->kernel, g, r->tiles.filter)) return false;
-  long tiles = g->n * r->tiles.count[0] * r->tiles.count[1], columns = r->kernel.panels * r->kernel.width;
+  const Tiles *t = &r->tiles;
+  long tiles = g->n * t->count[0] * t->count[1], columns = r->kernel.panels * r->kernel.width;
   r->blocks = (tiles + BLOCK - 1) / BLOCK;
-  r->groups = (points(r->tiles.filter) * BLOCK * columns + SUMS - 1) / SUMS;
+  r->groups = (points(t->filter) * BLOCK * columns + SUMS - 1) / SUMS;
   r->plane = BLOCK * r->row;
+  r->gaps = tiles_products(t) < t->filter[0].terms * t->filter[1].terms * t->count[0] * t->count[1];
   return true;
 }
 

@@ -85,8 +85,14 @@ typedef struct Tiles {
   long n, channels, size[2], step[2], first[2]; /* as in Gather */
   const real *picture;
   Filter filter[2];
-  long count[2]; /* tiles of a picture */
+  long count[2];            /* tiles of a picture */
+  long from[2][MOST_TERMS]; /* for each term down and across, from.. to of these tiles: */
+  long to[2][MOST_TERMS];   /* in others it is of zeros, or for a result outside the map */
 } Tiles;
+
+void tiles_cut(Tiles *t, const long *grid); /* sets what follows `filter`, for as many results; all else is set */
+void tiles_use_all(Tiles *t);
+long tiles_products(const Tiles *t); /* of a picture, tiles times terms */
 
 /* Of all tiles of all pictures, those of one row that lie side by side, at most until `to`. */
 typedef struct Span {
@@ -99,7 +105,7 @@ typedef struct Place {
   real *to;                           /* the first tile's first term */
   long strip, plane, strip_step, row; /* plane: to the next term across; row: to the next tile */
 } Place;
-/* The terms (term, 0..) of tiles from..to. */
+/* The terms (term, 0..) of tiles from..to, if the term is used in them. */
 void tiles_transform(const Tiles *t, long from, long to, int term, real *room, const Place *place);
 
 /* ---- whole convolutions ---- */

@@ -3,6 +3,40 @@
 
 #include "winograd.h"
 
+static bool is_used(const Tiles *t, int side, long tile, const Term *term, long grid) {
+  long at = tile * OUTPUTS * t->step[side] + t->first[side];
+  bool inside = false;
+  for (int i = 0; i < 3; i++) {
+    long pixel = at + term->mix.from[i]; /* those that the mix does not have are its part's first pixel */
+    inside = inside || (pixel >= 0 && pixel < t->size[side]);
+  }
+  return inside && (term->point < POINTS - 1 || tile * OUTPUTS + 1 < grid); /* the last point is of the second result alone */
+}
+
+void tiles_cut(Tiles *t, const long *grid) {
+  for (int side = 0; side < 2; side++) {
+    t->count[side] = (grid[side] + OUTPUTS - 1) / OUTPUTS;
+    for (int i = 0; i < t->filter[side].terms; i++) {
+      long from = 0, to = t->count[side];
+      while (from < to && !is_used(t, side, from, &t->filter[side].term[i], grid[side])) from++;
+      while (from < to && !is_used(t, side, to - 1, &t->filter[side].term[i], grid[side])) to--;
+      t->from[side][i] = from, t->to[side][i] = to;
+    }
+  }
+}
+
+void tiles_use_all(Tiles *t) {
+  for (int side = 0; side < 2; side++)
+    for (int i = 0; i < MOST_TERMS; i++) t->from[side][i] = 0, t->to[side][i] = t->count[side];
+}
+
+long tiles_products(const Tiles *t) {
+  long products[2] = {0, 0};
+  for (int side = 0; side < 2; side++)
+    for (int i = 0; i < t->filter[side].terms; i++) products[side] += t->to[side][i] - t->from[side][i];
+  return products[0] * products[1];
+}
+
 Span tiles_span(const Tiles *t, long from, long to) {
   Span s = {from / t->count[1] / t->count[0], from / t->count[1] % t->count[0], from % t->count[1], to - from};
   if (s.tiles > t->count[1] - s.x) s.tiles = t->count[1] - s.x;
@@ -49,9 +83,10 @@ void tiles_transform(const Tiles *t, long from, long to, int term, real *room, c
   memset(zeros, 0, (size_t)(t->size[1] * t->channels) * sizeof(real));
   for (long tile = from; tile < to;) {
     Span s = tiles_span(t, tile, to);
+    tile += s.tiles;
+    if (s.y < t->from[0][term] || s.y >= t->to[0][term]) continue;
     mix_lines(t, &s, &t->filter[0].term[term].mix, zeros, room);
     for (int x = 0; x < across->terms; x++)
-      mix_tiles(t, &s, &across->term[x].mix, room, place->to + x * place->plane + (tile - from) * place->row, place);
-    tile += s.tiles;
+      mix_tiles(t, &s, &across->term[x].mix, room, place->to + x * place->plane + (tile - s.tiles - from) * place->row, place);
   }
 }

@@ -22,6 +22,7 @@ typedef struct Sums {
   real *pixels, *results, *sums, *rooms; /* image and map of a round, transformed; rooms: of each thread */
   long round, from, to;                  /* tiles in all rounds but the last; those of this one */
   long pixel_row, result_plane, room;    /* results are packed into panels as wide as a tile */
+  bool whole;                            /* rounds are of whole pictures */
   real *weight;
 } Sums;
 
@@ -56,28 +57,51 @@ static void transform_blocks(void *job, long from, long to) {
 
 /* ---- products ---- */
 
+/* The tiles of a round that a term is used in, down and across: of each of n pictures, or of one run of all tiles. */
+typedef struct Used {
+  long n, from[2], count[2], line, picture; /* tiles of a line and of a picture */
+} Used;
+
+static Used used(const Sums *s, int y, int x) {
+  const Tiles *t = &s->image;
+  long picture = t->count[0] * t->count[1], all = s->to - s->from;
+  if (!s->whole) return (Used){1, {0, 0}, {all, 1}, 1, all};
+  Used u = {all / picture,
+            {t->from[0][y], t->from[1][x]},
+            {t->to[0][y] - t->from[0][y], t->to[1][x] - t->from[1][x]},
+            t->count[1],
+            picture};
+  if (u.count[1] == u.line) u = (Used){u.n, {u.from[0] * u.line, 0}, {u.count[0] * u.line, 1}, 1, picture};
+  return u;
+}
+
 /* One tile of the sums, which begins at `to`, from pixels a and results b. */
-static void multiply_tile(const Sums *s, const real *a, const real *b, int height, int columns, real *to) {
-  long n = s->to - s->from, parts = (n + SUMMED - 1) / SUMMED;
+static void multiply_tile(const Sums *s, const Used *u, const real *a, const real *b, int height, int columns, real *to) {
+  long each = u->count[0] * u->count[1], pictures = each && each < SUMMED ? SUMMED / each : 1;
+  long lines = pictures > 1 || !each ? u->count[0] : (SUMMED + u->count[1] - 1) / u->count[1];
+  bool add = s->from > 0;
   real *out[MOST_HEIGHT];
   for (int r = 0; r < height; r++) out[r] = to + r * s->v->k;
-  for (long part = 0; part < parts; part++) {
-    long from = part * n / parts, until = (part + 1) * n / parts;
-    const Walk walk = {{1, 1, until - from}, {0, 0, s->pixel_row}, {0, 0, s->tile->width}};
-    const Finish f = {columns, s->from > 0 || part, NULL, out};
-    s->tile->outer(height, a + from * s->pixel_row, b + from * s->tile->width, &walk, &f);
-  }
+  for (long n = 0; n < u->n; n += pictures)
+    for (long y = 0; !y || y < u->count[0]; y += lines ? lines : 1, add = true) {
+      long first = n * u->picture + (u->from[0] + y) * u->line + u->from[1], rows = s->pixel_row, width = s->tile->width;
+      long count = u->count[0] - y < lines ? u->count[0] - y : lines;
+      const Walk walk = {{u->n - n < pictures ? u->n - n : pictures, count, u->count[1]},
+                         {u->picture * rows, u->line * rows, rows},
+                         {u->picture * width, u->line * width, width}};
+      s->tile->outer(height, a + first * rows, b + first * width, &walk, &(Finish){columns, add, NULL, out});
+    }
 }
 
 /* Rows tile..last of the sums of a term, which is at `point` of the map. */
-static void multiply(const Sums *s, long term, long point, long tile, long last, long tiles) {
+static void multiply(const Sums *s, const Used *u, long term, long point, long tile, long last, long tiles) {
   long c = s->v->c, k = s->v->k, width = s->tile->width;
   const real *a = s->pixels + term * s->round * s->pixel_row, *b = s->results + point * s->result_plane;
   for (long column = 0; column < k; column += width, b += s->round * width)
     for (long i = tile; i < last; i++) {
       long row = i * c / tiles;
       int height = (int)((i + 1) * c / tiles - row), columns = (int)(k - column < width ? k - column : width);
-      multiply_tile(s, a + row, b, height, columns, s->sums + (term * c + row) * k + column);
+      multiply_tile(s, u, a + row, b, height, columns, s->sums + (term * c + row) * k + column);
     }
 }
 
@@ -101,9 +125,10 @@ static void multiply_pieces(void *job, long from, long to) {
   piece_count(s, &tiles, &runs);
   for (long piece = from; piece < to; piece++) {
     long term = piece / runs, run = piece % runs;
-    const Term *y = &f[0].term[term / f[1].terms], *x = &f[1].term[term % f[1].terms];
-    multiply(s, term, place(&s->map.filter[0], y->point) * s->map.filter[1].terms + place(&s->map.filter[1], x->point),
-             run * tiles / runs, (run + 1) * tiles / runs, tiles);
+    int y = (int)term / f[1].terms, x = (int)term % f[1].terms;
+    long down = place(&s->map.filter[0], f[0].term[y].point), across = place(&s->map.filter[1], f[1].term[x].point);
+    Used u = used(s, y, x);
+    multiply(s, &u, term, down * s->map.filter[1].terms + across, run * tiles / runs, (run + 1) * tiles / runs, tiles);
   }
 }
 
@@ -146,10 +171,11 @@ static bool cut(const Conv *v, Tiles *image, Tiles *map) {
   for (int i = 0; i < 2; i++) {
     image->size[i] = v->image[i], image->step[i] = v->stride[i], image->first[i] = -v->padding[i];
     map->size[i] = v->map[i];
-    image->count[i] = map->count[i] = (v->map[i] + OUTPUTS - 1) / OUTPUTS;
     if (!filter_make(&image->filter[i], v->kernel[i], v->dilation[i], v->stride[i])) return false;
     filter_make_back(&map->filter[i], &image->filter[i]);
   }
+  tiles_cut(image, v->map);
+  tiles_cut(map, v->map);
   return true;
 }
 
@@ -171,8 +197,9 @@ static double direct_products(const Conv *v) {
 /* As pays() in winograd.c: a number transformed costs as much as 15 products, one of the result 10. */
 static bool pays(const Conv *v, const Tiles *image, const Tiles *map) {
   double products = (double)terms(image->filter), results = (double)terms(map->filter);
-  double tile = products * (1 + 15 / (double)v->k) + 15 * results / (double)v->c;
-  return v->c > MOST_HEIGHT && v->k > MOST_HEIGHT && (double)all_tiles(image) * tile + 10 * products < 0.85 * direct_products(v);
+  double tile = 15 * products / (double)v->k + 15 * results / (double)v->c;
+  double all = (double)v->n * (double)tiles_products(image) + (double)all_tiles(image) * tile + 10 * products;
+  return v->c > MOST_HEIGHT && v->k > MOST_HEIGHT && all < 0.85 * direct_products(v);
 }
 
 bool winograd_suits_weight(const Conv *v) {
@@ -190,12 +217,13 @@ static void run(Sums *s) {
   workers_for(s->v->c * s->v->k, CHUNK, finish, s);
 }
 
-/* Tiles of a round, whose transforms take so many numbers each. */
-static long round_of(long numbers, long tiles) {
-  long round = ROOM / numbers / BLOCK * BLOCK;
+/* Tiles of a round, whose transforms take so many numbers each: of whole pictures, unless those are large. */
+static long round_of(long numbers, const Tiles *t) {
+  long round = ROOM / numbers, all = all_tiles(t), picture = t->count[0] * t->count[1];
   if (round < FEWEST) round = FEWEST;
   if (round > MOST) round = MOST;
-  return round < tiles ? round : tiles;
+  if (picture <= MOST) round = round < picture ? picture : round / picture * picture;
+  return round < all ? round : all;
 }
 
 static long larger(long a, long b) {
@@ -208,7 +236,9 @@ bool winograd_weight(const Conv *v, const real *image, const real *map, real *we
   s.image.picture = image, s.map.picture = map;
   long columns = (v->k + s.tile->width - 1) / s.tile->width * s.tile->width;
   long pixels = terms(s.image.filter) * s.pixel_row, results = terms(s.map.filter) * columns;
-  s.round = round_of(pixels + results, all_tiles(&s.image));
+  s.round = round_of(pixels + results, &s.image);
+  s.whole = s.image.count[0] * s.image.count[1] <= MOST;
+  if (!s.whole) tiles_use_all(&s.image), tiles_use_all(&s.map);
   s.result_plane = s.round * columns;
   s.room = larger(MOST_TERMS * CHUNK, larger(tiles_room(&s.image), tiles_room(&s.map)));
   Tensor *memory[4] = {tensor_new(2, (long[]){s.round, pixels}), tensor_new(2, (long[]){s.round, results}),
