@@ -221,7 +221,7 @@ static void pass_mark(Pass *p) {
   }
 }
 
-static bool is_alone(const Tensor *t) {
+bool tensor_is_alone(const Tensor *t) {
   return t->refs == 1 && t->storage && t->storage->refs == 1 && !t->node;
 }
 
@@ -231,7 +231,7 @@ static bool accumulate(Tensor **sum, Tensor *g) {
     *sum = tensor_keep(g);
     return true;
   }
-  if (is_alone(*sum) && !g->node) return tensor_add_to(*sum, g, 1);
+  if (tensor_is_alone(*sum) && !g->node) return tensor_add_to(*sum, g, 1);
   Tensor *both = tensor_add(*sum, g);
   if (!both) return false;
   tensor_keep(both);
@@ -246,7 +246,7 @@ static bool deliver(Node *leaf, Tensor *g, int flags) {
   bool ok = true;
   if (flags & GRAD_CREATE_GRAPH || leaf->grad) {
     ok = accumulate(&leaf->grad, g);
-  } else if (is_alone(g) || (g->refs == 1 && g->storage->refs == 1)) {
+  } else if (tensor_is_alone(g) || (g->refs == 1 && g->storage->refs == 1)) {
     leaf->grad = tensor_keep(g);
   } else {
     leaf->grad = tensor_keep(tensor_from(g->ndim, g->shape, g->data));

@@ -68,6 +68,7 @@ const Arg *signature_slot(const Signature *s, int i); /* the argument that tenso
 bool node_record(Call *c, Tensor *out);               /* out becomes the result of the call in the graph */
 Node *node_keep(Node *node);
 void node_drop(Node *node);
+bool tensor_is_alone(const Tensor *t);            /* has nobody else a reference to it or its memory? */
 Tensor *tensor_own(Tensor *t);                    /* puts a new tensor into the open scope: the scope owns it from now on */
 Tensor *tensor_shell(const Tensor *t, bool data); /* a new reference to the same shape and node, with or without the memory */
 

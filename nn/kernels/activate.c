@@ -32,7 +32,7 @@ CPU_VARIANTS void activate_rows(real *const *row, long rows, long from, long n, 
 }
 
 typedef struct Piece {
-  real *y;
+  real *y, *g;
   Activation a;
 } Piece;
 
@@ -42,5 +42,30 @@ static void activate_piece(void *job, long from, long to) {
 }
 
 void activate_all(real *y, long n, Activation a) {
-  if (a.kind) workers_for(n, GRAIN, activate_piece, &(Piece){y, a});
+  if (a.kind) workers_for(n, GRAIN, activate_piece, &(Piece){.y = y, .a = a});
+}
+
+CPU_VARIANTS static void back_piece(void *job, long from, long to) {
+  const Piece *p = job;
+  const real *restrict y = p->y, slope = (real)p->a.slope;
+  real *restrict g = p->g;
+  switch (p->a.kind) {
+    case ACTIVATION_RELU:
+      for (long i = from; i < to; i++) g[i] = relu_slope(g[i], y[i]);
+      break;
+    case ACTIVATION_LEAKY_RELU:
+      for (long i = from; i < to; i++) g[i] = leaky_relu_slope(g[i], y[i], slope);
+      break;
+    case ACTIVATION_SIGMOID:
+      for (long i = from; i < to; i++) g[i] = sigmoid_slope(g[i], y[i]);
+      break;
+    case ACTIVATION_TANH:
+      for (long i = from; i < to; i++) g[i] = tanh_slope(g[i], y[i]);
+      break;
+    default: break;
+  }
+}
+
+void activate_back(real *g, const real *y, long n, Activation a) {
+  workers_for(n, GRAIN, back_piece, &(Piece){.y = (real *)y, .g = g, .a = a});
 }

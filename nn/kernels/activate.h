@@ -11,12 +11,24 @@ void activate(real *y, long n, Activation a);
 void activate_rows(real *const *row, long rows, long from, long n, Activation a);
 /* The same for n elements, shared out. */
 void activate_all(real *y, long n, Activation a);
+/* Makes gradients of y those of what was activated, shared out. */
+void activate_back(real *g, const real *y, long n, Activation a);
 
 INLINE real relu(real x) {
   return x < 0 ? 0 : x;
 }
 INLINE real relu_slope(real g, real y) {
   return y <= 0 ? 0 : g;
+}
+
+/* g (1 - y^2) */
+INLINE real tanh_slope(real g, real y) {
+  return g * (1 - y * y);
+}
+
+/* g y (1 - y) */
+INLINE real sigmoid_slope(real g, real y) {
+  return g * (y * (1 - y));
 }
 
 INLINE real leaky_relu(real x, real slope) {

@@ -7,10 +7,6 @@ CPU_VARIANTS void each_tanh(const Run *r) {
   each1(r, tanh_of);
 }
 
-/* g (1 - y^2) */
-INLINE real tanh_slope(real g, real y) {
-  return g * (1 - y * y);
-}
 CPU_VARIANTS void each_tanh_backward(const Run *r) {
   each2(r, tanh_slope);
 }
@@ -19,10 +15,6 @@ CPU_VARIANTS void each_sigmoid(const Run *r) {
   each1(r, sigmoid_of);
 }
 
-/* g y (1 - y) */
-INLINE real sigmoid_slope(real g, real y) {
-  return g * (y * (1 - y));
-}
 CPU_VARIANTS void each_sigmoid_backward(const Run *r) {
   each2(r, sigmoid_slope);
 }

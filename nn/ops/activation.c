@@ -1,5 +1,6 @@
 /* Activation functions. Where training would take several passes, the gradient is an op of its own that takes one:
  * g is the gradient of the result y, x the argument, v the gradient of a gradient. */
+#include "../kernels/activate.h"
 #include "each.h"
 
 static Tensor *call_one(const Op *op, Tensor *x) {
@@ -359,7 +360,12 @@ bool activated_shape(Call *c, const Op *other, int param) {
   return call_shape(c, as_other.ndim, as_other.shape);
 }
 
+/* Without a graph, and when nobody else has g, it is written over. */
 Tensor *activation_gradient(Activation a, Tensor *g, Tensor *y) {
+  if (g && !grad_enabled() && tensor_is_alone(g)) {
+    activate_back(g->data, y->data, tensor_numel(g), a);
+    return g;
+  }
   switch (a.kind) {
     case ACTIVATION_RELU: return call_two(&relu_backward_row, g, y, NULL);
     case ACTIVATION_LEAKY_RELU: return call_two(&leaky_relu_backward_row, g, y, &(Param){.number = a.slope});
