@@ -68,7 +68,7 @@ static void list_tiles(const Tiles *t, long from, long to, int y, List *lists) {
 
 /* Sets or adds to some tiles' sums of one panel: products of a term across, whose pixels begin at `pixels`. */
 static void multiply_tiles(const Run *r, const real *pixels, const int *tile, int height, const real *b, real *sums, bool add) {
-  long c = r->tiles.channels, chunks = c < CHANNELS ? 1 : (c + CHANNELS / 2) / CHANNELS;
+  long c = r->tiles.channels, chunks = (c + CHANNELS - 1) / CHANNELS;
   const real *a[MOST_HEIGHT];
   real *out[MOST_HEIGHT];
   for (int i = 0; i < height; i++) out[i] = sums + tile[i] * r->width;
