@@ -151,25 +151,29 @@ INLINE real erf_near_0(real s) {
   return p * s + 1.28379166e-1f;
 }
 
-/* e^(-x^2 / d) for d 1 or 2 and x <= 15. x^2 is taken in two parts, of which the first is exact: an error in it would be
- * multiplied by the exponential. */
+/* e^(-x^2 / d) for d 1 or 2 and 0 <= x <= 15. x^2 is taken in two parts, of which the first is exact: an error in it would be
+ * multiplied by the exponential. They are split as split_power does. */
 INLINE real exp_of_square(real x, real d) {
-  const real head = from_bits(bits_of(x) & 0xfffff000), tail = (head - x) * (head + x);
-  return exp_of(-head * head / d) * (1 + expm1_near_0(tail / d, 0));
+  const real head = from_bits(bits_of(x) & 0xfffff000), most = -head * head / d, more = (head - x) * (head + x) / d;
+  const real to_whole = 12582912.0f, shifted = (most + more) * 1.44269504f + to_whole, whole = shifted - to_whole;
+  const real near = most - whole * 0.693359375f, far = whole * 2.12194440e-4f, r = near + far;
+  const int32_t n = (int32_t)(bits_of(shifted) - bits_of(to_whole));
+  return (1 + expm1_near_0(r + more, near - r + far)) * power_of_two(n >> 1) * power_of_two(n - (n >> 1));
 }
 
-/* (1 - erf(x)) e^(x^2) for x >= 0.45: u p(u) with u = 1 / (1 + 0.4 x) */
+/* (1 - erf(x)) e^(x^2) for x >= 0: u p(u) with u = 1 / (1 + 0.4 x) */
 INLINE real erfc_far(real x) {
   const real u = 1 / (1 + 0.4f * x);
-  real p = 5.93251996e-2f;
-  p = p * u - 2.17215464e-1f;
-  p = p * u + 2.22904176e-1f;
-  p = p * u - 5.08526228e-2f;
-  p = p * u + 1.63471207e-1f;
-  p = p * u + 1.62266523e-1f;
-  p = p * u + 2.08842754e-1f;
-  p = p * u + 2.25590318e-1f;
-  p = p * u + 2.25678146e-1f;
+  real p = -2.82663368e-2f;
+  p = p * u + 1.90821886e-1f;
+  p = p * u - 4.81957912e-1f;
+  p = p * u + 5.25047243e-1f;
+  p = p * u - 2.65830427e-1f;
+  p = p * u + 2.62168884e-1f;
+  p = p * u + 1.33080214e-1f;
+  p = p * u + 2.14195549e-1f;
+  p = p * u + 2.25038394e-1f;
+  p = p * u + 2.25702509e-1f;
   return u * p;
 }
 
@@ -181,10 +185,9 @@ INLINE real erf_of(real x) {
 
 /* The share of the normal distribution below x, erfc(-x / sqrt(2)) / 2; 8 ulp. *falling becomes e^(-x^2 / 2). */
 INLINE real normal_with(real x, real *falling) {
-  const real a = fabsf(x) > 15 ? 15 : fabsf(x), t = a * 0.707106781f, e = exp_of_square(a, 2);
-  const real near = 0.5f * (t + t * erf_near_0(t * t)), far = 0.5f * erfc_far(t) * e;
+  const real a = fabsf(x) > 15 ? 15 : fabsf(x), e = exp_of_square(a, 2), beyond = 0.5f * erfc_far(a * 0.707106781f) * e;
   *falling = e;
-  return t < 0.5f ? 0.5f + copysignf(near, x) : x < 0 ? far : 1 - far;
+  return x < 0 ? beyond : 1 - beyond;
 }
 
 INLINE real normal_below(real x) {
