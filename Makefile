@@ -89,6 +89,7 @@ $(BUILD)/nn/kernels/tile_%.o: NN_CFLAGS += -O3 -ffp-contract=fast -fno-unroll-lo
 ifeq ($(shell uname -m),x86_64)
 $(BUILD)/nn/kernels/tile_avx512.o: NN_CFLAGS += -mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma -mprefer-vector-width=512
 $(BUILD)/nn/kernels/tile_avx2.o: NN_CFLAGS += -mavx2 -mfma
+$(BUILD)/nn/kernels/tile_fma.o: NN_CFLAGS += -mfma
 endif
 
 $(BUILD)/vm/%.o: vm/%.c

@@ -6,7 +6,7 @@
 
 extern const Tile tile_generic;
 #ifdef __x86_64__
-extern const Tile tile_avx512, tile_avx2;
+extern const Tile tile_avx512, tile_avx2, tile_fma;
 #endif
 
 /* The best first; NULL at the end. */
@@ -15,9 +15,12 @@ static void supported(const Tile *tiles[4]) {
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
     *tiles++ = &tile_avx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) *tiles++ = &tile_avx2;
-#endif
+  bool fma = __builtin_cpu_supports("fma");
+  if (fma && __builtin_cpu_supports("avx2")) *tiles++ = &tile_avx2;
+  *tiles++ = fma ? &tile_fma : &tile_generic;
+#else
   *tiles++ = &tile_generic;
+#endif
   *tiles = NULL;
 }
 

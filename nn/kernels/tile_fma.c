@@ -1,0 +1,10 @@
+/* The generic tiles of x86: vectors of 16 bytes with fused multiply-add. */
+#ifdef __FMA__
+#define VECTOR 16
+#define HEIGHT 6
+#define EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
+#include "tile_loop.h"
+
+extern const Tile tile_fma;
+const Tile tile_fma = {"generic", HEIGHT, WIDTH, LANES, gather, outer, dot};
+#endif
