@@ -68,22 +68,27 @@ class Row:
             shape = [shape[i] for i in order]
         return torch.randint(1, int(most) + 1, shape) if most else torch.randn(shape)
 
-    def time(self, at, times):
-        run = self.call
-        if at:
-            x = self.inputs[at - 1].requires_grad_()
-            y = self.call()
-            gradient = torch.randn(y.shape)
-            run = lambda: torch.autograd.grad(y, x, gradient, retain_graph=True)[0].contiguous()  # a view is no result yet
+    def task(self, which):
+        """What is timed, as a function. A gradient that is but a view of another is no result yet."""
+        if which == "f":
+            return self.call
+        inputs = self.inputs if which == "a" else [self.inputs[int(which) - 1]]
+        for x in inputs:
+            x.requires_grad_()
+        y = self.call()
+        gradient = torch.randn(y.shape)
+        return lambda: [d.contiguous() for d in torch.autograd.grad(y, inputs, gradient, retain_graph=True)]
+
+    def time(self, which, times):
+        run = self.task(which)
+        run()
+        wall, cpu = time.perf_counter(), time.process_time()
+        for _ in range(times):
             run()
-        with torch.set_grad_enabled(at > 0):
-            wall, cpu = time.perf_counter(), time.process_time()
-            for _ in range(times):
-                run()
-            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        if at:
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        for x in self.inputs:
             x.requires_grad_(False)
-        return wall, cpu
+        return 1000 * wall / times, 1000 * cpu / times
 
 
 def main():
@@ -91,12 +96,11 @@ def main():
     row = kept = None
     print("ready", flush=True)
     for order in sys.stdin:
-        number, at, times, threads = map(int, order.split())
+        number, which, times, threads = order.split()
         if kept != number:
-            row, kept = Row(lines[number - 1]), number
-        torch.set_num_threads(threads)
-        wall, cpu = row.time(at, times)
-        print(f"{1000 * wall / times:.9f} {1000 * cpu / times:.9f}\ndone", flush=True)
+            row, kept = Row(lines[int(number) - 1]), number
+        torch.set_num_threads(int(threads))
+        print("{:.9f} {:.9f}\ndone".format(*row.time(which, int(times))), flush=True)
 
 
 if __name__ == "__main__":

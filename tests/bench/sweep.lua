@@ -1,5 +1,5 @@
 -- Times single ops on the shapes of sweep.txt, when told to: each line of standard input is a line of it, what of the op
--- (0 forward, 1 2 .. the gradient by that input), how often, and a number of threads. run.py asks.
+-- (f forward, 1 2 .. the gradient by that input, a by all), how often, and a number of threads. sweep.py asks.
 
 local function numbers(text)
   local list = {}
@@ -33,30 +33,26 @@ local function call(row)
   return #x == 1 and op(x[1], row.options) or #x == 2 and op(x[1], x[2], row.options) or op(x[1], x[2], x[3], row.options)
 end
 
-local function forward(row, times)
-  tensor.no_grad(function()
-    for _ = 1, times do call(row):free() end
-  end)
-end
-
-local function backward(row, at, times)
-  local x = row.inputs[at]:requires_grad()
+-- What is timed, as a function.
+local function task(row, which)
+  if which == "f" then return function() call(row):free() end end
+  local inputs = which == "a" and row.inputs or {row.inputs[tonumber(which)]}
+  for _, x in ipairs(inputs) do x:requires_grad() end
   local y = call(row)
   local gradient = tensor.randn(y.shape)
-  local function derive() return tensor.grad(y, {x}, gradient, {retain_graph = true})[1] end
-  derive()
-  local wall, cpu = clock(), os.clock()
-  for _ = 1, times do derive():free() end
-  wall, cpu = clock() - wall, os.clock() - cpu
-  x:requires_grad(false)
-  return wall, cpu
+  return function()
+    for _, d in ipairs(tensor.grad(y, inputs, gradient, {retain_graph = true})) do d:free() end
+  end
 end
 
-local function time(row, at, times)
-  if at > 0 then return backward(row, at, times) end
+local function time(row, which, times)
+  local run = task(row, which)
+  run()
   local wall, cpu = clock(), os.clock()
-  forward(row, times)
-  return clock() - wall, os.clock() - cpu
+  for _ = 1, times do run() end
+  wall, cpu = clock() - wall, os.clock() - cpu
+  for _, x in ipairs(row.inputs) do x:requires_grad(false) end
+  return 1000 * wall / times, 1000 * cpu / times
 end
 
 local rows, number = {}, 0
@@ -68,10 +64,8 @@ end
 local row, kept
 io.write("ready\n"):flush()
 for line in io.lines() do
-  local order = {}
-  for n in line:gmatch("%d+") do order[#order + 1] = math.tointeger(n) end
-  if kept ~= order[1] then row, kept = read_line(rows[order[1]]), order[1] end
-  threads(order[4])
-  local wall, cpu = time(row, order[2], order[3])
-  io.write(("%.9f %.9f\ndone\n"):format(1000 * wall / order[3], 1000 * cpu / order[3])):flush()
+  local at, which, times, n = line:match("(%d+) (%w) (%d+) (%d+)")
+  if kept ~= at then row, kept = read_line(rows[tonumber(at)]), at end
+  threads(math.tointeger(n))
+  io.write(("%.9f %.9f\ndone\n"):format(time(row, which, tonumber(times)))):flush()
 end
