@@ -75,33 +75,37 @@ static Used used(const Sums *s, int y, int x) {
   return u;
 }
 
-/* One tile of the sums, which begins at `to`, from pixels a and results b. */
-static void multiply_tile(const Sums *s, const Used *u, const real *a, const real *b, int height, int columns, real *to) {
-  long each = u->count[0] * u->count[1], pictures = each && each < SUMMED ? SUMMED / each : 1;
-  long lines = pictures > 1 || !each ? u->count[0] : (SUMMED + u->count[1] - 1) / u->count[1];
+/* A piece of the sums: of a term, which is at `point` of the map, rows of tiles from..to of `tiles`. */
+typedef struct Piece {
+  long term, point, from, to, tiles;
+} Piece;
+
+/* Sets the piece's rows of a panel to the sums over a walk that begins at tile `first` of the round, or adds them. */
+static void multiply_walk(const Sums *s, const Piece *p, long panel, long first, const Walk *walk, bool add) {
+  long c = s->v->c, k = s->v->k, width = s->tile->width, column = panel * width;
+  const real *a = s->pixels + (p->term * s->round + first) * s->pixel_row;
+  const real *b = s->results + p->point * s->result_plane + (panel * s->round + first) * width;
+  for (long i = p->from; i < p->to; i++) {
+    long row = i * c / p->tiles;
+    int height = (int)((i + 1) * c / p->tiles - row), columns = (int)(k - column < width ? k - column : width);
+    real *out[MOST_HEIGHT];
+    for (int r = 0; r < height; r++) out[r] = s->sums + (p->term * c + row + r) * k + column;
+    s->tile->outer(height, a + row, b, walk, &(Finish){columns, add, NULL, out});
+  }
+}
+
+/* A part of the tiles at a time, which stay in the first cache while the rows pass by. */
+static void multiply(const Sums *s, const Piece *p, const Used *u, long panel) {
+  long each = u->count[0] * u->count[1], pictures = each && each < SUMMED ? SUMMED / each : 1, rows = s->pixel_row;
+  long lines = pictures > 1 || !each ? u->count[0] : (SUMMED + u->count[1] - 1) / u->count[1], width = s->tile->width;
   bool add = s->from > 0;
-  real *out[MOST_HEIGHT];
-  for (int r = 0; r < height; r++) out[r] = to + r * s->v->k;
   for (long n = 0; n < u->n; n += pictures)
     for (long y = 0; !y || y < u->count[0]; y += lines ? lines : 1, add = true) {
-      long first = n * u->picture + (u->from[0] + y) * u->line + u->from[1], rows = s->pixel_row, width = s->tile->width;
       long count = u->count[0] - y < lines ? u->count[0] - y : lines;
       const Walk walk = {{u->n - n < pictures ? u->n - n : pictures, count, u->count[1]},
                          {u->picture * rows, u->line * rows, rows},
                          {u->picture * width, u->line * width, width}};
-      s->tile->outer(height, a + first * rows, b + first * width, &walk, &(Finish){columns, add, NULL, out});
-    }
-}
-
-/* Rows tile..last of the sums of a term, which is at `point` of the map. */
-static void multiply(const Sums *s, const Used *u, long term, long point, long tile, long last, long tiles) {
-  long c = s->v->c, k = s->v->k, width = s->tile->width;
-  const real *a = s->pixels + term * s->round * s->pixel_row, *b = s->results + point * s->result_plane;
-  for (long column = 0; column < k; column += width, b += s->round * width)
-    for (long i = tile; i < last; i++) {
-      long row = i * c / tiles;
-      int height = (int)((i + 1) * c / tiles - row), columns = (int)(k - column < width ? k - column : width);
-      multiply_tile(s, u, a + row, b, height, columns, s->sums + (term * c + row) * k + column);
+      multiply_walk(s, p, panel, n * u->picture + (u->from[0] + y) * u->line + u->from[1], &walk, add);
     }
 }
 
@@ -128,7 +132,8 @@ static void multiply_pieces(void *job, long from, long to) {
     int y = (int)term / f[1].terms, x = (int)term % f[1].terms;
     long down = place(&s->map.filter[0], f[0].term[y].point), across = place(&s->map.filter[1], f[1].term[x].point);
     Used u = used(s, y, x);
-    multiply(s, &u, term, down * s->map.filter[1].terms + across, run * tiles / runs, (run + 1) * tiles / runs, tiles);
+    const Piece p = {term, down * s->map.filter[1].terms + across, run * tiles / runs, (run + 1) * tiles / runs, tiles};
+    for (long panel = 0; panel * s->tile->width < s->v->k; panel++) multiply(s, &p, &u, panel);
   }
 }
 
