@@ -47,16 +47,6 @@ static void inside(long map, long image, long stride, long offset, long *from, l
   if (*from > *to) *from = *to;
 }
 
-/* Makes one loop of those that step evenly. */
-static void collapse(Walk *w) {
-  for (int i = 0; i < 2; i++) {
-    if (w->a_step[1] != w->count[2] * w->a_step[2] || w->b_step[1] != w->count[2] * w->b_step[2]) return;
-    w->count[2] *= w->count[1];
-    w->count[1] = w->count[0], w->a_step[1] = w->a_step[0], w->b_step[1] = w->b_step[0];
-    w->count[0] = 1;
-  }
-}
-
 static void steps(const Side *s, long *step) {
   step[0] = s->lines * s->line * s->channels;
   step[1] = s->step[0] * s->line * s->channels;
@@ -85,7 +75,7 @@ static void walk(const Sum *s, long block, long tap, const Side *image, const Si
   steps(map, s->swapped ? w->a_step : w->b_step);
   *(s->swapped ? b : a) = pixel(image, n, top * v->stride[0] + dy, left * v->stride[1] + dx);
   *(s->swapped ? a : b) = pixel(map, n, top, left);
-  collapse(w);
+  walk_collapse(w);
 }
 
 /* A swapped tile's result, whose columns are rows of the weight. */

@@ -39,3 +39,12 @@ const Tile *tile_best(void) {
   }
   return nn_fail("GANDER_CPU is %s; on this CPU it may be %s", wish, names);
 }
+
+void walk_collapse(Walk *w) {
+  for (int i = 0; i < 2; i++) {
+    if (w->a_step[1] != w->count[2] * w->a_step[2] || w->b_step[1] != w->count[2] * w->b_step[2]) return;
+    w->count[2] *= w->count[1];
+    w->count[1] = w->count[0], w->a_step[1] = w->a_step[0], w->b_step[1] = w->b_step[0];
+    w->count[0] = 1;
+  }
+}

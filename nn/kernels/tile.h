@@ -13,6 +13,8 @@ typedef struct Walk {
   long count[3], a_step[3], b_step[3];
 } Walk;
 
+void walk_collapse(Walk *w); /* makes one loop of those that step evenly */
+
 /* out[r][0..columns) are set to `start` (NULL: zeros) plus the sum; with `add` they grow by it. `start` and each row of b
  * are read in whole vectors, also past `columns`. */
 typedef struct Finish {

@@ -11,7 +11,7 @@
 enum {
   BLOCK = 56,     /* tiles */
   SUMS = 1 << 17, /* numbers that a block's sums may take: with more columns they are done in groups */
-  PIECES = 16,    /* to share out, where there are enough panels */
+  PIECES = 8,     /* to share out, where there are enough panels */
   CHANNELS = 48,  /* summed before the sum is added to the result, about: errors grow with its root */
   MOST_HEIGHT = 16
 };
@@ -103,10 +103,6 @@ static void multiply(const Run *r, const Room *room, const List *lists, long gro
 
 /* ---- back ---- */
 
-static void add_bias(const real *bias, real *out, long n) {
-  for (long i = 0; i < n; i++) out[i] += bias[i];
-}
-
 /* Writes pixel `across` of each tile of a span, of the line that `rows` hold for each point. */
 static void put_pixels(const Run *r, const Span *s, long y, int across, const real *rows, long column, long columns) {
   const Gather *g = r->g;
@@ -122,7 +118,7 @@ static void put_pixels(const Run *r, const Span *s, long y, int across, const re
   for (int i = 0; i < 3; i++) all.from[i] = rows + m->from[i] * BLOCK * r->width;
   mix_rows(m->how, &all);
   for (long t = 0; t < tiles; t++, out += step) {
-    if (g->bias) add_bias(g->bias + column, out, columns);
+    if (g->bias) mix_row(ADD, out, out, g->bias + column, NULL, columns);
     if (g->then.kind) activate(out, columns, g->then);
   }
 }

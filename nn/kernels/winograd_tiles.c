@@ -67,26 +67,30 @@ static void mix_lines(const Tiles *t, const Span *s, const Mix *m, const real *z
   memset(line + (to - left) * c, 0, (size_t)((right - to) * c) * sizeof(real));
 }
 
-/* One term across, of a span whose line is mixed. */
-static void mix_tiles(const Tiles *t, const Span *s, const Mix *m, const real *line, real *to, const Place *p) {
-  long c = t->channels;
-  for (long strip = 0; strip < c; strip += p->strip, to += p->strip_step) {
-    Rows rows = {to, {0}, p->row, OUTPUTS * t->step[1] * c, s->tiles, c - strip < p->strip ? c - strip : p->strip};
+/* A term across of the tiles of a span that use it, whose line is mixed; to: of the span's first tile. */
+static void mix_tiles(const Tiles *t, const Span *s, int x, const real *line, real *to, const Place *p) {
+  const Mix *m = &t->filter[1].term[x].mix;
+  long c = t->channels, skip = t->from[1][x] > s->x ? t->from[1][x] - s->x : 0, step = OUTPUTS * t->step[1] * c;
+  long tiles = (t->to[1][x] < s->x + s->tiles ? t->to[1][x] - s->x : s->tiles) - skip;
+  to += skip * p->row;
+  line += skip * step;
+  for (long strip = 0; strip < c && tiles > 0; strip += p->strip, to += p->strip_step) {
+    Rows rows = {to, {0}, p->row, step, tiles, c - strip < p->strip ? c - strip : p->strip};
     for (int i = 0; i < 3; i++) rows.from[i] = line + m->from[i] * c + strip;
     mix_rows(m->how, &rows);
   }
 }
 
 void tiles_transform(const Tiles *t, long from, long to, int term, real *room, const Place *place) {
-  const Filter *across = &t->filter[1];
   real *zeros = room + reach(t, t->count[1]) * t->channels;
   memset(zeros, 0, (size_t)(t->size[1] * t->channels) * sizeof(real));
   for (long tile = from; tile < to;) {
     Span s = tiles_span(t, tile, to);
+    if (s.y >= t->from[0][term] && s.y < t->to[0][term]) {
+      mix_lines(t, &s, &t->filter[0].term[term].mix, zeros, room);
+      for (int x = 0; x < t->filter[1].terms; x++)
+        mix_tiles(t, &s, x, room, place->to + x * place->plane + (tile - from) * place->row, place);
+    }
     tile += s.tiles;
-    if (s.y < t->from[0][term] || s.y >= t->to[0][term]) continue;
-    mix_lines(t, &s, &t->filter[0].term[term].mix, zeros, room);
-    for (int x = 0; x < across->terms; x++)
-      mix_tiles(t, &s, &across->term[x].mix, room, place->to + x * place->plane + (tile - s.tiles - from) * place->row, place);
   }
 }

@@ -66,13 +66,11 @@ static Used used(const Sums *s, int y, int x) {
   const Tiles *t = &s->image;
   long picture = t->count[0] * t->count[1], all = s->to - s->from;
   if (!s->whole) return (Used){1, {0, 0}, {all, 1}, 1, all};
-  Used u = {all / picture,
-            {t->from[0][y], t->from[1][x]},
-            {t->to[0][y] - t->from[0][y], t->to[1][x] - t->from[1][x]},
-            t->count[1],
-            picture};
-  if (u.count[1] == u.line) u = (Used){u.n, {u.from[0] * u.line, 0}, {u.count[0] * u.line, 1}, 1, picture};
-  return u;
+  return (Used){all / picture,
+                {t->from[0][y], t->from[1][x]},
+                {t->to[0][y] - t->from[0][y], t->to[1][x] - t->from[1][x]},
+                t->count[1],
+                picture};
 }
 
 /* A piece of the sums: of a term, which is at `point` of the map, rows of tiles from..to of `tiles`. */
@@ -102,9 +100,10 @@ static void multiply(const Sums *s, const Piece *p, const Used *u, long panel) {
   for (long n = 0; n < u->n; n += pictures)
     for (long y = 0; !y || y < u->count[0]; y += lines ? lines : 1, add = true) {
       long count = u->count[0] - y < lines ? u->count[0] - y : lines;
-      const Walk walk = {{u->n - n < pictures ? u->n - n : pictures, count, u->count[1]},
-                         {u->picture * rows, u->line * rows, rows},
-                         {u->picture * width, u->line * width, width}};
+      Walk walk = {{u->n - n < pictures ? u->n - n : pictures, count, u->count[1]},
+                   {u->picture * rows, u->line * rows, rows},
+                   {u->picture * width, u->line * width, width}};
+      walk_collapse(&walk);
       multiply_walk(s, p, panel, n * u->picture + (u->from[0] + y) * u->line + u->from[1], &walk, add);
     }
 }
