@@ -10,7 +10,7 @@
 
 enum {
   BLOCK = 56,     /* tiles */
-  SUMS = 1 << 17, /* numbers that a block's sums may take: with more columns they are done in groups */
+  SUMS = 1 << 18, /* numbers that a block's sums may take: with more columns they are done in groups */
   PIECES = 8,     /* to share out, where there are enough panels */
   CHANNELS = 48,  /* summed before the sum is added to the result, about: errors grow with its root */
   MOST_HEIGHT = 16
