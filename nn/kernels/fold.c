@@ -25,21 +25,27 @@ INLINE double line(const real *x, long n, double about, double start, Step *step
   return lane[0];
 }
 
-/* Of steps that choose, which compilers make vectors of only when the lanes are in memory. */
-INLINE double line_of_choices(const real *x, long n, double start, Step *step, Join *join) {
-  double lane[CHOICE_LANES];
+/* The inner choice is b when either is NaN; NaN stays once it is there. */
+INLINE real larger_of(real a, real b) {
+  const real choice = a > b ? a : b;
+  return a != a ? a : choice;
+}
+INLINE real smaller_of(real a, real b) {
+  const real choice = a < b ? a : b;
+  return a != a ? a : choice;
+}
+
+/* Choices need no double. Compilers make vectors of them only when the lanes are in memory. */
+INLINE double line_of_choices(const real *x, long n, real start, real (*choose)(real a, real b)) {
+  real lane[CHOICE_LANES];
   long i = 0;
   for (int k = 0; k < CHOICE_LANES; k++) lane[k] = start;
   for (; i + CHOICE_LANES <= n; i += CHOICE_LANES)
-    for (int k = 0; k < CHOICE_LANES; k++) lane[k] = step(lane[k], (double)x[i + k], 0);
-  for (int k = 0; i + k < n; k++) lane[k] = step(lane[k], (double)x[i + k], 0);
-  fold_lanes(lane, 32, join);
-  fold_lanes(lane, 16, join);
-  fold_lanes(lane, 8, join);
-  fold_lanes(lane, 4, join);
-  fold_lanes(lane, 2, join);
-  fold_lanes(lane, 1, join);
-  return lane[0];
+    for (int k = 0; k < CHOICE_LANES; k++) lane[k] = choose(lane[k], x[i + k]);
+  for (int k = 0; i + k < n; k++) lane[k] = choose(lane[k], x[i + k]);
+  for (int half = CHOICE_LANES / 2; half; half /= 2)
+    for (int k = 0; k < half; k++) lane[k] = choose(lane[k], lane[k + half]);
+  return (double)lane[0];
 }
 
 INLINE void rows(double *restrict sum, const real *x, long n, long stride, long width, const double *about, Step *step) {
@@ -66,7 +72,6 @@ INLINE double multiply(double a, double b) {
   return a * b;
 }
 
-/* The inner choice is b when either is NaN; NaN stays once it is there. */
 INLINE double larger(double a, double b) {
   const double choice = a > b ? a : b;
   return a != a ? a : choice;
@@ -141,7 +146,7 @@ INLINE double largest_step(double so_far, double x, double about) {
 }
 CPU_VARIANTS static double largest_line(const real *x, long n, double about) {
   (void)about;
-  return line_of_choices(x, n, -INFINITY, largest_step, larger);
+  return line_of_choices(x, n, -INFINITY, larger_of);
 }
 CPU_VARIANTS static void largest_rows(double *sum, const real *x, long n, long stride, long width, const double *about) {
   rows(sum, x, n, stride, width, about, largest_step);
@@ -154,7 +159,7 @@ INLINE double smallest_step(double so_far, double x, double about) {
 }
 CPU_VARIANTS static double smallest_line(const real *x, long n, double about) {
   (void)about;
-  return line_of_choices(x, n, INFINITY, smallest_step, smaller);
+  return line_of_choices(x, n, INFINITY, smaller_of);
 }
 CPU_VARIANTS static void smallest_rows(double *sum, const real *x, long n, long stride, long width, const double *about) {
   rows(sum, x, n, stride, width, about, smallest_step);
