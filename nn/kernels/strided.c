@@ -34,7 +34,7 @@ void box_add(Box *box, long side, long to, long from) {
 
 /* ---- one piece: a matrix ---- */
 
-INLINE void copy_row(real *out, const real *in, long n, long to, long from) {
+INLINE void copy_row(real *restrict out, const real *restrict in, long n, long to, long from) {
   if (to == 1 && from == 1 && n >= SHORT)
     memcpy(out, in, (size_t)n * sizeof *out);
   else if (to == 1 && from == 1)
@@ -81,7 +81,7 @@ CPU_VARIANTS static void copy_pieces(void *job, long from, long to) {
     }
     m.rows = m.rows - row < p->band ? m.rows - row : p->band;
     m.columns = m.columns - column < p->strip ? m.columns - column : p->strip;
-    if (m.row_from == 1 && m.to == 1 && m.from != 1)
+    if (m.row_from == 1 && m.to == 1 && m.from > 1)
       transpose(out, in, m);
     else
       copy_rows(out, in, m);

@@ -81,6 +81,14 @@ static void find_operands(const Walk *w, Run *run, long place, const long *at) {
   for (int k = 0; k < w->n; k++) run->x[k] = w->period && w->repeats[k] ? w->repeated[k] + phase : w->x[k] + at[k];
 }
 
+/* Whole rows, `rows` of them and one at least, one after the other; the run stands at the first. */
+static void walk_rows(const Walk *w, Run *run, long rows) {
+  for (w->kernel(run); --rows; w->kernel(run)) {
+    run->y += run->n;
+    for (int k = 0; k < w->n; k++) run->x[k] += w->stride[k][1];
+  }
+}
+
 static void walk(void *job, long from, long to) {
   const Walk *w = job;
   long place[NN_DIMS], at[OPERANDS] = {0}, rest = from;
@@ -95,7 +103,16 @@ static void walk(void *job, long from, long to) {
     run.n = w->shape[0] - place[0] < to - from ? w->shape[0] - place[0] : to - from;
     run.y = w->y + from;
     find_operands(w, &run, place[0], at);
-    w->kernel(&run);
+    if (!w->period && w->ndim > 1 && run.n == w->shape[0]) {
+      long rows = (to - from) / run.n, left = w->shape[1] - place[1];
+      rows = rows < left ? rows : left;
+      walk_rows(w, &run, rows);
+      from += (rows - 1) * run.n;
+      place[1] += rows - 1;
+      for (int k = 0; k < w->n; k++) at[k] += (rows - 1) * w->stride[k][1];
+    } else {
+      w->kernel(&run);
+    }
     from += run.n;
     place[0] += run.n;
     for (int k = 0; k < w->n; k++) at[k] += run.n * run.step[k];
