@@ -8,7 +8,7 @@
 #include "../row.h"
 #include "activate.h"
 
-enum { BAND = 256, STRIP = 64, LANES = 16, CHUNK = 512, PIECE = 16384, GATED = 32, AT_ONCE = 2048 };
+enum { BAND = 256, SLAB = 64, STRIP = 64, LANES = 16, CHUNK = 512, PIECE = 16384, GATED = 32, AT_ONCE = 2048 };
 
 typedef struct Job {
   Rows m;
@@ -93,6 +93,7 @@ INLINE Patch patch_of(const Job *j, long band, long column) {
 
 typedef struct Line {
   const real *x, *g, *mean, *rstd; /* statistics of this row, or of the columns */
+  const real *weight;              /* of columns, or NULL */
 } Line;
 
 INLINE real value(const Line *l, long i) {
@@ -113,6 +114,14 @@ INLINE real product_of_row(const Line *l, long i) {
 
 INLINE real product_of_columns(const Line *l, long i) {
   return l->g[i] * ((l->x[i] - l->mean[i]) * l->rstd[i]);
+}
+
+INLINE real weighted(const Line *l, long i) {
+  return l->weight ? l->g[i] * l->weight[i] : l->g[i];
+}
+
+INLINE real weighted_product(const Line *l, long i) {
+  return weighted(l, i) * ((l->x[i] - *l->mean) * *l->rstd);
 }
 
 /* Lanes add at most CHUNK elements before they are joined in double. */
@@ -307,7 +316,7 @@ CPU_VARIANTS static void row_sums_pieces(void *job, long from, long to) {
   const Job *j = job;
   long n = j->m.n;
   for (long row = from; row < to; row++) {
-    Line line = {j->x->x + row * n, j->g + row * n, j->x->mean, j->x->rstd};
+    Line line = {.x = j->x->x + row * n, .g = j->g + row * n, .mean = j->x->mean, .rstd = j->x->rstd};
     if (j->x->of_rows) line.mean += row, line.rstd += row;
     j->mean[row] = (real)sum_of(gradient, &line, n);
     j->rstd[row] = (real)(j->x->of_rows ? sum_of(product_of_row, &line, n) : sum_of(product_of_columns, &line, n));
@@ -355,4 +364,66 @@ CPU_VARIANTS static void back_pieces(void *job, long from, long to) {
 
 void normalize_back(Rows m, const Normal *x, const real *g, const real *scale, const real *sum, const real *dot, real *dx) {
   workers_for(m.rows, grain(m), back_pieces, &(Job){.m = m, .x = x, .g = g, .a = scale, .b = sum, .c = dot, .y = dx});
+}
+
+/* ---- all gradients with statistics of rows, reading x and g once ---- */
+
+INLINE void slope_of_row(const Job *j, long row, const real *weight) {
+  long n = j->m.n;
+  const real mean = j->x->mean[row], rstd = j->x->rstd[row];
+  const Line line = {j->x->x + row * n, j->g + row * n, &mean, &rstd, weight};
+  const real sum = (real)(sum_of(weighted, &line, n) / (double)n);
+  const real dot = (real)(sum_of(weighted_product, &line, n) / (double)n);
+  real *dx = j->y + row * n;
+  for (long i = 0; i < n; i++) dx[i] = rstd * (weighted(&line, i) - sum - (line.x[i] - mean) * rstd * dot);
+}
+
+/* Adds a row, or four of them, to the sums of g and g xhat. */
+INLINE void add_rows_to(const Job *j, long row, const int rows, double *sum, double *dot) {
+  const real *mean = j->x->mean + row, *rstd = j->x->rstd + row;
+  const long n = j->m.n, last = rows - 1;
+  const real *x = j->x->x + row * n, *g = j->g + row * n;
+  for (long i = 0; i < n; i++) {
+    real a = g[i], b = g[i] * ((x[i] - mean[0]) * rstd[0]);
+    for (long r = 1; r <= last; r++) a += g[r * n + i], b += g[r * n + i] * ((x[r * n + i] - mean[r]) * rstd[r]);
+    sum[i] += (double)a;
+    dot[i] += (double)b;
+  }
+}
+
+CPU_VARIANTS static void slab_pieces(void *job, long from, long to) {
+  const Job *j = job;
+  for (long slab = from; slab < to; slab++) {
+    double *sum = j->first + slab * j->m.n, *dot = j->second + slab * j->m.n;
+    for (long i = 0; i < j->m.n; i++) sum[i] = dot[i] = 0;
+    long row = slab * SLAB, end = row + SLAB < j->m.rows ? row + SLAB : j->m.rows;
+    for (; row + 4 <= end; row += 4) {
+      for (long r = 0; r < 4; r++)
+        if (j->a)
+          slope_of_row(j, row + r, j->a);
+        else
+          slope_of_row(j, row + r, NULL);
+      add_rows_to(j, row, 4, sum, dot);
+    }
+    for (; row < end; row++) {
+      slope_of_row(j, row, j->a);
+      add_rows_to(j, row, 1, sum, dot);
+    }
+  }
+}
+
+bool normalize_rows_back(Rows m, const Normal *x, const real *g, const real *weight, real *dx, real *sum, real *dot) {
+  long slabs = pieces_of(m.rows, SLAB);
+  Storage *memory = storage_new((size_t)(2 * slabs * m.n) * sizeof(double));
+  if (!memory) return false;
+  double *first = memory->data, *second = first + slabs * m.n;
+  workers_for(slabs, 1, slab_pieces, &(Job){.m = m, .x = x, .g = g, .a = weight, .y = dx, .first = first, .second = second});
+  for (long slab = 1; slab < slabs; slab++)
+    for (long i = 0; i < m.n; i++) first[i] += first[slab * m.n + i], second[i] += second[slab * m.n + i];
+  for (long i = 0; i < m.n; i++) {
+    sum[i] = slabs ? (real)first[i] : 0;
+    dot[i] = slabs ? (real)second[i] : 0;
+  }
+  storage_drop(memory);
+  return true;
 }

@@ -37,4 +37,7 @@ void row_sums(Rows m, const Normal *x, const real *g, real *sum, real *dot);
 /* dx = scale (g - (sum + xhat dot) / count); scale, sum and dot are of columns or rows as the statistics are. */
 void normalize_back(Rows m, const Normal *x, const real *g, const real *scale, const real *sum, const real *dot, real *dx);
 
+/* The gradients of normalize_rows by x, bias (sum) and weight (dot); weight may be NULL. It may fail for want of memory. */
+bool normalize_rows_back(Rows m, const Normal *x, const real *g, const real *weight, real *dx, real *sum, real *dot);
+
 #endif
