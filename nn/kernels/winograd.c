@@ -35,7 +35,7 @@ typedef struct Room {
 
 static Room room_of(const Run *r) {
   Room room = {.line = r->memory + workers_self() * r->room};
-  room.pixels = room.line + tiles_room(&r->tiles);
+  room.pixels = room.line + tiles_room(&r->tiles, BLOCK);
   room.sums = room.pixels + r->tiles.filter[1].terms * r->plane;
   room.rows = room.sums + POINTS * POINTS * BLOCK * r->width;
   return room;
@@ -210,7 +210,8 @@ static bool pays(const Gather *g, const Tiles *t) {
 
 bool winograd_suits_gather(const Gather *g) {
   Tiles t;
-  return g->channels && g->columns && cut(&t, g) && winograd_is_wanted(pays(g, &t));
+  if (!g->channels || !g->columns || !winograd_is_wanted(g->taps[0] * g->taps[1] > 1) || !cut(&t, g)) return false;
+  return winograd_is_wanted(pays(g, &t));
 }
 
 static bool prepare(Run *r, const Gather *g) {
@@ -239,7 +240,7 @@ static void share(Runs *all) {
     Run *r = &all->run[i];
     r->blocks = blocks, r->groups = groups;
     r->width = (panels + groups - 1) / groups * r->kernel.width;
-    long wants = tiles_room(&r->tiles) + r->tiles.filter[1].terms * r->plane + POINTS * (POINTS + 1) * BLOCK * r->width;
+    long wants = tiles_room(&r->tiles, BLOCK) + r->tiles.filter[1].terms * r->plane + POINTS * (POINTS + 1) * BLOCK * r->width;
     if (wants > room) room = wants;
   }
   for (int i = 0; i < all->n; i++) all->run[i].room = room;

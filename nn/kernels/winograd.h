@@ -100,7 +100,7 @@ typedef struct Span {
   long n, y, x, tiles;
 } Span;
 Span tiles_span(const Tiles *t, long from, long to);
-long tiles_room(const Tiles *t); /* numbers that tiles_transform works in */
+long tiles_room(const Tiles *t, long tiles); /* numbers that tiles_transform works in, for so many at a time */
 /* Where transformed pixels go: `strip` channels of a tile together, the next tile's after them or later. */
 typedef struct Place {
   real *to;                           /* the first tile's first term */

@@ -48,19 +48,26 @@ static long reach(const Tiles *t, long tiles) {
   return (tiles - 1) * OUTPUTS * t->step[1] + t->filter[1].window;
 }
 
-long tiles_room(const Tiles *t) {
-  return (reach(t, t->count[1]) + t->size[1]) * t->channels;
+/* Numbers of a line that so many tiles read, at most. */
+static long line_room(const Tiles *t, long tiles) {
+  return reach(t, tiles < t->count[1] ? tiles : t->count[1]) * t->channels;
 }
 
-/* One line of a span's window, mixed of the picture's lines; zeros stand for those outside. */
-static void mix_lines(const Tiles *t, const Span *s, const Mix *m, const real *zeros, real *line) {
+long tiles_room(const Tiles *t, long tiles) {
+  return 2 * line_room(t, tiles);
+}
+
+/* One line of a span's window, mixed of the picture's lines; zeros, filled in here, stand for those outside. */
+static void mix_lines(const Tiles *t, const Span *s, const Mix *m, real *zeros, real *line) {
   long c = t->channels, left = s->x * OUTPUTS * t->step[1] + t->first[1], width = reach(t, s->tiles), right = left + width;
   long from = left < 0 ? 0 : left, to = right < t->size[1] ? right : t->size[1];
   const real *row[3];
   if (to < from) to = from = left;
   for (int i = 0; i < 3; i++) {
     long y = s->y * OUTPUTS * t->step[0] + t->first[0] + m->from[i];
-    row[i] = y >= 0 && y < t->size[0] ? t->picture + ((s->n * t->size[0] + y) * t->size[1] + from) * c : zeros;
+    bool inside = y >= 0 && y < t->size[0];
+    if (!inside) memset(zeros, 0, (size_t)((to - from) * c) * sizeof(real));
+    row[i] = inside ? t->picture + ((s->n * t->size[0] + y) * t->size[1] + from) * c : zeros;
   }
   memset(line, 0, (size_t)((from - left) * c) * sizeof(real));
   mix_row(m->how, line + (from - left) * c, row[0], row[1], row[2], (to - from) * c);
@@ -82,8 +89,7 @@ static void mix_tiles(const Tiles *t, const Span *s, int x, const real *line, re
 }
 
 void tiles_transform(const Tiles *t, long from, long to, int term, real *room, const Place *place) {
-  real *zeros = room + reach(t, t->count[1]) * t->channels;
-  memset(zeros, 0, (size_t)(t->size[1] * t->channels) * sizeof(real));
+  real *zeros = room + line_room(t, to - from);
   for (long tile = from; tile < to;) {
     Span s = tiles_span(t, tile, to);
     if (s.y >= t->from[0][term] && s.y < t->to[0][term]) {

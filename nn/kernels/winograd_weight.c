@@ -208,7 +208,8 @@ static bool pays(const Conv *v, const Tiles *image, const Tiles *map) {
 
 bool winograd_suits_weight(const Conv *v) {
   Tiles image, map;
-  return cut(v, &image, &map) && winograd_is_wanted(pays(v, &image, &map));
+  if (!winograd_is_wanted(v->kernel[0] * v->kernel[1] > 1) || !cut(v, &image, &map)) return false;
+  return winograd_is_wanted(pays(v, &image, &map));
 }
 
 static void run(Sums *s) {
@@ -244,7 +245,7 @@ bool winograd_weight(const Conv *v, const real *image, const real *map, real *we
   s.whole = s.image.count[0] * s.image.count[1] <= MOST;
   if (!s.whole) tiles_use_all(&s.image), tiles_use_all(&s.map);
   s.result_plane = s.round * columns;
-  s.room = larger(MOST_TERMS * CHUNK, larger(tiles_room(&s.image), tiles_room(&s.map)));
+  s.room = larger(MOST_TERMS * CHUNK, larger(tiles_room(&s.image, BLOCK), tiles_room(&s.map, BLOCK)));
   Tensor *memory[4] = {tensor_new(2, (long[]){s.round, pixels}), tensor_new(2, (long[]){s.round, results}),
                        tensor_new(2, (long[]){terms(s.image.filter), v->c * v->k}),
                        tensor_new(2, (long[]){workers_count(), s.room})};

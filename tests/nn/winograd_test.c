@@ -142,22 +142,23 @@ static void random_shapes(void) {
 static void odd_shapes(void) {
   const ConvShape one = {{1, 1}, {0, 0}, {1, 1}}, same = {{1, 1}, {1, 1}, {1, 1}}, half = {{2, 2}, {1, 1}, {1, 1}};
   const Case cases[] = {
-      {0, {4, 4}, 3, 2, {3, 3}, same, {0}, {0}},                       /* no images */
-      {3, {1, 1}, 17, 16, {3, 3}, same, {0}, {0}},                     /* of one pixel */
-      {2, {1, 2}, 6, 5, {5, 7}, {{1, 1}, {2, 3}, {1, 1}}, {0}, {0}},   /* kernel larger than the image */
-      {1, {2, 2}, 4, 4, {4, 4}, {{2, 2}, {5, 6}, {1, 1}}, {0}, {0}},   /* padding wider than the kernel */
-      {2, {4, 4}, 16, 16, {4, 4}, one, {0}, {0}},                      /* one pixel left */
-      {2, {7, 9}, 5, 3, {4, 4}, half, {0}, {0}},                       /* odd sides, pixels no kernel touches */
-      {2, {8, 8}, 20, 33, {4, 4}, half, {0}, {0}},                     /* a vector and a rest */
-      {2, {7, 7}, 40, 33, {5, 5}, {{2, 2}, {2, 2}, {1, 1}}, {0}, {0}}, /* three and two taps */
-      {1, {6, 30}, 3, 70, {5, 5}, {{1, 1}, {2, 2}, {1, 1}}, {0}, {0}}, /* long lines */
-      {9, {14, 14}, 9, 20, {3, 3}, same, {0}, {0}},                    /* more than one block */
-      {2, {9, 9}, 4, 7, {8, 8}, one, {0}, {0}},                        /* many parts */
-      {2, {9, 9}, 4, 7, {3, 4}, {{2, 1}, {1, 2}, {1, 1}}, {0}, {0}},   /* sides that differ */
-      {2, {9, 11}, 4, 7, {3, 3}, {{2, 2}, {2, 2}, {2, 2}}, {0}, {0}},  /* gaps as wide as the stride */
-      {1, {10, 12}, 4, 7, {6, 6}, {{3, 3}, {1, 2}, {1, 1}}, {0}, {0}}, /* three phases */
-      {40, {5, 5}, 18, 18, {2, 2}, one, {0}, {0}},                     /* many small images */
-      {1, {64, 8}, 34, 300, {4, 4}, half, {0}, {0}},                   /* columns in groups */
+      {0, {4, 4}, 3, 2, {3, 3}, same, {0}, {0}},                         /* no images */
+      {3, {1, 1}, 17, 16, {3, 3}, same, {0}, {0}},                       /* of one pixel */
+      {2, {1, 2}, 6, 5, {5, 7}, {{1, 1}, {2, 3}, {1, 1}}, {0}, {0}},     /* kernel larger than the image */
+      {1, {2, 2}, 4, 4, {4, 4}, {{2, 2}, {5, 6}, {1, 1}}, {0}, {0}},     /* padding wider than the kernel */
+      {2, {4, 4}, 16, 16, {4, 4}, one, {0}, {0}},                        /* one pixel left */
+      {2, {7, 9}, 5, 3, {4, 4}, half, {0}, {0}},                         /* odd sides, pixels no kernel touches */
+      {2, {8, 8}, 20, 33, {4, 4}, half, {0}, {0}},                       /* a vector and a rest */
+      {2, {7, 7}, 40, 33, {5, 5}, {{2, 2}, {2, 2}, {1, 1}}, {0}, {0}},   /* three and two taps */
+      {1, {6, 30}, 3, 70, {5, 5}, {{1, 1}, {2, 2}, {1, 1}}, {0}, {0}},   /* long lines */
+      {9, {14, 14}, 9, 20, {3, 3}, same, {0}, {0}},                      /* more than one block */
+      {2, {9, 9}, 4, 7, {8, 8}, one, {0}, {0}},                          /* many parts */
+      {2, {9, 9}, 4, 7, {3, 4}, {{2, 1}, {1, 2}, {1, 1}}, {0}, {0}},     /* sides that differ */
+      {2, {9, 11}, 4, 7, {3, 3}, {{2, 2}, {2, 2}, {2, 2}}, {0}, {0}},    /* gaps as wide as the stride */
+      {1, {10, 12}, 4, 7, {6, 6}, {{3, 3}, {1, 2}, {1, 1}}, {0}, {0}},   /* three phases */
+      {1, {1, 300}, 20, 33, {1, 5}, {{1, 1}, {0, 2}, {1, 1}}, {0}, {0}}, /* a long line */
+      {40, {5, 5}, 18, 18, {2, 2}, one, {0}, {0}},                       /* many small images */
+      {1, {64, 8}, 34, 300, {4, 4}, half, {0}, {0}},                     /* columns in groups */
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_case(cases[i]);
 }
