@@ -77,11 +77,14 @@ static const char *describe(const Case *t) {
   return text;
 }
 
-static const double bound = sizeof(real) == 4 ? 6e-7 : 2e-15; /* that of the reference, in double */
+/* Of float: less than sums written out have, which take more terms in one go. Of double: the reference's. */
+static double bound(void) {
+  return sizeof(real) == 8 ? 2e-15 : exact_enabled() ? 1e-6 : 4e-7;
+}
 
 static void check_error(const Case *t, const char *pass, double e) {
-  if (!(e <= bound)) printf("%s of %s%s: error %.3g\n", pass, describe(t), exact_enabled() ? ", exact" : "", e);
-  CHECK(e <= bound);
+  if (!(e <= bound())) printf("%s of %s%s: error %.3g\n", pass, describe(t), exact_enabled() ? ", exact" : "", e);
+  CHECK(e <= bound());
 }
 
 static void check_passes(const Case *t, Tensor *const *in, const Reference *r) {
@@ -228,9 +231,10 @@ static bool hash_on(const char *cpu, uint64_t *hash) {
 }
 
 static void instruction_sets_give_the_same_bits(void) {
-  uint64_t wide[LAYERS * PASSES], narrow[LAYERS * PASSES];
+  uint64_t wide[LAYERS * PASSES], narrow[LAYERS * PASSES], generic[LAYERS * PASSES];
+  CHECK(hash_on("generic", generic));
   if (!hash_on("avx512", wide) || !hash_on("avx2", narrow)) return; /* not this CPU's */
-  for (int i = 0; i < LAYERS * PASSES; i++) CHECK(wide[i] == narrow[i]);
+  for (int i = 0; i < LAYERS * PASSES; i++) CHECK(wide[i] == narrow[i] && narrow[i] == generic[i]);
 }
 
 /* ---- the switch, and memory ---- */
