@@ -106,12 +106,19 @@ static void outer(int height, const real *a, const real *b, const Walk *w, const
 
 /* ---- dot ---- */
 
-INLINE real sum_lanes(const Lanes *v, real rest) {
+/* The lanes' sum, in an order that all CPUs have. */
+INLINE real sum_lanes(const Lanes *v) {
   real lane[DOT_LANES];
   memcpy(lane, v, sizeof lane);
   for (int half = DOT_LANES / 2; half; half /= 2)
     for (int i = 0; i < half; i++) lane[i] += lane[i + half];
-  return lane[0] + rest;
+  return lane[0];
+}
+
+/* n numbers, fewer than lanes, and zeros: a loop over them would be compiled to other sums on other CPUs. */
+static __attribute__((noinline)) void load_part(Lanes *to, const real *from, long n) {
+  real *lane = (real *)to;
+  for (int i = 0; i < DOT_LANES; i++) lane[i] = i < n ? from[i] : 0;
 }
 
 /* Two rows (or one twice) by `columns`, each sum in lanes along the depth. */
@@ -119,31 +126,37 @@ INLINE void dot_pair(const int columns, int height, int row, const real *const *
                      long b_step, const Finish *f) {
   int next = row + 1 < height ? row + 1 : row;
   Lanes s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, t0 = {0}, t1 = {0}, t2 = {0}, t3 = {0};
-  real rest[2][DOT_COLUMNS] = {{0}};
   for (long tap = 0; tap < taps; tap++, a += height, b += depth) {
     const real *p = a[row], *q = a[next];
     long k = 0;
-    for (; k + DOT_LANES <= depth; k += DOT_LANES) {
-      Lanes x = *(const Lanes *)(p + k), y = *(const Lanes *)(q + k);
 #define ADD(c)                                                                                                                     \
   if (c < columns) {                                                                                                               \
     Lanes w = *(const Lanes *)(b + c * b_step + k);                                                                                \
     s##c += x * w;                                                                                                                 \
     t##c += y * w;                                                                                                                 \
   }
+    for (; k + DOT_LANES <= depth; k += DOT_LANES) {
+      Lanes x = *(const Lanes *)(p + k), y = *(const Lanes *)(q + k);
       ADD(0) ADD(1) ADD(2) ADD(3)
-#undef ADD
     }
-    for (; k < depth; k++)
-      for (int c = 0; c < columns; c++) {
-        rest[0][c] += p[k] * b[c * b_step + k];
-        rest[1][c] += q[k] * b[c * b_step + k];
-      }
+#undef ADD
+    if (k == depth) continue;
+    Lanes x, y, w;
+    load_part(&x, p + k, depth - k);
+    load_part(&y, q + k, depth - k);
+#define ADD(c)                                                                                                                     \
+  if (c < columns) {                                                                                                               \
+    load_part(&w, b + c * b_step + k, depth - k);                                                                                  \
+    s##c += x * w;                                                                                                                 \
+    t##c += y * w;                                                                                                                 \
+  }
+    ADD(0) ADD(1) ADD(2) ADD(3)
+#undef ADD
   }
   const Lanes sums[2][DOT_COLUMNS] = {{s0, s1, s2, s3}, {t0, t1, t2, t3}};
   for (int r = 0; r < 1 + (next > row); r++)
     for (int c = 0; c < columns; c++) {
-      real sum = sum_lanes(&sums[r][c], rest[r][c]) + (f->start ? f->start[c] : 0), *out = f->out[row + r] + c;
+      real sum = sum_lanes(&sums[r][c]) + (f->start ? f->start[c] : 0), *out = f->out[row + r] + c;
       *out = f->add ? *out + sum : sum;
     }
 }
