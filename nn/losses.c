@@ -112,6 +112,7 @@ static Tensor *cross_entropy(const Param *params, Tensor *input, Tensor *target)
   if (!classes_fit("CrossEntropyLoss", input, target, true)) return NULL;
   if (!(smoothing >= 0 && smoothing <= 1))
     return nn_fail("CrossEntropyLoss: label_smoothing must lie between 0 and 1, got %g", smoothing);
+  if (smoothing == 0 && is_labels(input, target)) return reduce(params, tensor_cross_entropy(input, target));
   const long last = -1;
   Tensor *log_p = tensor_log_softmax(input, last);
   if (!log_p) return NULL;
@@ -169,9 +170,7 @@ static const Loss bce_loss = {
 /* p t softplus(-x) + (1 - t) softplus(x): exact for logits of any size */
 static Tensor *bce_with_logits(const Param *params, Tensor *input, Tensor *target) {
   if (!matching("BCEWithLogitsLoss", input, target)) return NULL;
-  Tensor *yes = tensor_mul(tensor_scale(target, params[1].number), tensor_softplus(tensor_neg(input)));
-  Tensor *no = tensor_mul(tensor_shift(tensor_neg(target), 1), tensor_softplus(input));
-  return reduce(params, tensor_add(yes, no));
+  return reduce(params, tensor_bce_with_logits(input, target, params[1].number));
 }
 
 static const Loss bce_with_logits_loss = {

@@ -305,7 +305,9 @@ Tensor *tensor_argmax(Tensor *x, long dim, bool keepdim); /* counted from 1 */
 Tensor *tensor_argmin(Tensor *x, long dim, bool keepdim);
 Tensor *tensor_softmax(Tensor *x, long dim);
 Tensor *tensor_log_softmax(Tensor *x, long dim);
-Tensor *tensor_sum_to(Tensor *x, int ndim, const long *shape); /* undoes a broadcast: sums down to shape */
+Tensor *tensor_bce_with_logits(Tensor *x, Tensor *target, double pos_weight); /* element by element */
+Tensor *tensor_cross_entropy(Tensor *x, Tensor *labels);                      /* of each row of x (...,C); labels from 1 */
+Tensor *tensor_sum_to(Tensor *x, int ndim, const long *shape);                /* undoes a broadcast: sums down to shape */
 /* shape */
 Tensor *tensor_reshape(Tensor *x, int ndim, const long *shape); /* one -1 is worked out; shares memory */
 Tensor *tensor_flatten(Tensor *x, long from, long to);

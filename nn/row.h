@@ -36,6 +36,7 @@ extern const Op *const ops_elementwise[];
 extern const Op *const ops_activation[];
 extern const Op *const ops_arithmetic[];
 extern const Op *const ops_compare[];
+extern const Op *const ops_loss[];
 extern const Op *const ops_reduce[];
 extern const Op *const ops_softmax[];
 extern const Op *const ops_shape[];

@@ -61,4 +61,7 @@ void each_gt(const Run *r);
 void each_ge(const Run *r);
 void each_where(const Run *r);
 
+void each_entropy(const Run *r);
+void each_entropy_slope(const Run *r);
+
 #endif

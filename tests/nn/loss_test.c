@@ -290,6 +290,39 @@ static void test_refused(void) {
   CHECK_ERROR("loss_call: there is no loss called Huber");
 }
 
+/* The ops of losses against what they stand for, forward and in passes without and with a graph; logits of any size. */
+static void losses_are_one_op(void) {
+  const long classes[] = {1, 2, 10, 65, 300}, last = -1;
+  for (int i = 0; i < 5; i++) {
+    size_t scope = scope_enter();
+    Tensor *x = tensor_scale(tensor_randn(2, (long[]){7, classes[i]}), 30), *labels = tensor_randint(1, classes[i], 1, (long[]){7});
+    Tensor *g = tensor_randn(1, (long[]){7}), *t = tensor_rand(2, x->shape), *h = tensor_randn(2, x->shape);
+    tensor_set_requires_grad(x, true);
+    Tensor *log_p = tensor_log_softmax(x, last), *column = tensor_reshape(labels, 2, (long[]){7, 1});
+    Tensor *picked = tensor_neg(tensor_flatten(tensor_gather(log_p, last, column), 0, 1)), *one = tensor_cross_entropy(x, labels);
+    Tensor *yes = tensor_mul(tensor_scale(t, 3), tensor_softplus(tensor_neg(x)));
+    Tensor *pair = tensor_add(yes, tensor_mul(tensor_shift(tensor_neg(t), 1), tensor_softplus(x)));
+    Tensor *both = tensor_bce_with_logits(x, t, 3), *want[2], *got[2], *graph[2];
+    for (int k = 0; k < 2; k++) {
+      Tensor *seed = k ? h : g;
+      CHECK(tensor_gradients(k ? pair : picked, seed, 1, &x, GRAD_RETAIN_GRAPH, &want[k]));
+      CHECK(tensor_gradients(k ? both : one, seed, 1, &x, GRAD_RETAIN_GRAPH, &got[k]));
+      CHECK(tensor_gradients(k ? both : one, seed, 1, &x, GRAD_CREATE_GRAPH, &graph[k]));
+    }
+    for (long n = 0; n < 7; n++) CHECK_NEAR((double)one->data[n], (double)picked->data[n], 1e-5 * (1 + (double)picked->data[n]));
+    for (long n = 0; n < tensor_numel(x); n++) {
+      CHECK_NEAR((double)both->data[n], (double)pair->data[n], 1e-5 * (1 + (double)pair->data[n]));
+      for (int k = 0; k < 2; k++) {
+        CHECK_NEAR((double)got[k]->data[n], (double)want[k]->data[n], 1e-5);
+        CHECK_NEAR((double)graph[k]->data[n], (double)want[k]->data[n], 1e-5);
+      }
+    }
+    scope_leave(scope, NULL);
+  }
+  CHECK(tensor_cross_entropy(tensor_ones(2, (long[]){2, 3}), tensor_ones(1, (long[]){3})) == NULL);
+  CHECK_ERROR("cross_entropy(x, labels): labels must be a number for each row of x (...,C), got (3) for x (2,3)");
+}
+
 int main(void) {
   size_t scope = scope_enter();
   test_values();
@@ -303,5 +336,6 @@ int main(void) {
   test_refused();
   scope_leave(scope, NULL);
   CHECK(memory_use().live == 0);
+  losses_are_one_op();
   return test_done();
 }
