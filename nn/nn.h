@@ -363,6 +363,9 @@ Tensor *tensor_layer_norm(Tensor *x, Tensor *weight, Tensor *bias,
 Tensor *tensor_dropout(Tensor *x, double p, bool training);
 Tensor *tensor_embedding(Tensor *indices, Tensor *weight); /* (...) from 1, (V,D) -> (...,D) */
 
+/* x (N,T,in), weight_ih (4H,in), weight_hh (4H,H), biases (4H), h and c (N,H) or NULL: (2,N,T,H), h and c after each step */
+Tensor *tensor_lstm(Tensor *x, Tensor *weight_ih, Tensor *weight_hh, Tensor *bias_ih, Tensor *bias_hh, Tensor *h, Tensor *c);
+
 /* ---- modules --------------------------------------------------------------------------- */
 
 typedef struct Named {

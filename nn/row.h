@@ -46,6 +46,7 @@ extern const Op *const ops_matmul[];
 extern const Op *const ops_conv[];
 extern const Op *const ops_pool[];
 extern const Op *const ops_norm[];
+extern const Op *const ops_lstm[];
 
 /* Graph (grad.c): a node is made by op_call when a gradient may be asked for. */
 struct Node {

@@ -1,0 +1,190 @@
+/* LSTM over whole sequences. With the gates i, f, o (sigmoid) and g (tanh) of x_t weight_ihT + h_{t-1} weight_hhT + biases,
+ *   c_t = f c_{t-1} + i g,  h_t = o tanh(c_t). */
+#include "../kernels/lstm.h"
+
+#include <string.h>
+
+#include "../row.h"
+
+enum { X, WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH, H, C, TENSORS };
+
+static Tensor *given(const Call *c, int i) {
+  return i < c->n ? c->in[i] : NULL;
+}
+
+static bool check_shape(Call *c, int i, int ndim, const long *shape) {
+  Tensor *t = given(c, i);
+  if (!t || (t->ndim == ndim && !memcmp(t->shape, shape, (size_t)ndim * sizeof *shape))) return true;
+  return call_fail(c, "%s must be %s for x %s and weight_hh %s, got %s", op_signature(c->op)->arg[i].name, shape_text(ndim, shape),
+                   tensor_shape_text(c->in[X]), tensor_shape_text(c->in[WEIGHT_HH]), tensor_shape_text(t));
+}
+
+static bool lstm_shape(Call *c) {
+  Tensor *x = c->in[X], *w = c->in[WEIGHT_HH];
+  if (x->ndim != 3 || !x->shape[1])
+    return call_fail(c, "x must be (N,T,features) of at least one step, got %s", tensor_shape_text(x));
+  if (w->ndim != 2 || w->shape[0] != 4 * w->shape[1])
+    return call_fail(c, "weight_hh must be (4*hidden,hidden), got %s", tensor_shape_text(w));
+  const long n = x->shape[0], hidden = w->shape[1], gates = 4 * hidden;
+  if (!check_shape(c, WEIGHT_IH, 2, (long[]){gates, x->shape[2]})) return false;
+  for (int i = BIAS_IH; i <= BIAS_HH; i++)
+    if (!check_shape(c, i, 1, &gates)) return false;
+  for (int i = H; i <= C; i++)
+    if (!check_shape(c, i, 2, (long[]){n, hidden})) return false;
+  return call_shape(c, 4, (long[]){2, n, x->shape[1], hidden});
+}
+
+/* The state before the first step. */
+static Tensor *first(const Call *c, int i) {
+  Tensor *t = given(c, i);
+  return t ? t : tensor_zeros(2, (long[]){c->in[X]->shape[0], c->in[WEIGHT_HH]->shape[1]});
+}
+
+static Lstm lstm_of(const Call *c, Tensor *h, Tensor *cell) {
+  const long size = tensor_numel(c->out) / 2;
+  return (Lstm){.n = c->shape[1],
+                .steps = c->shape[2],
+                .hidden = c->shape[3],
+                .weight = c->in[WEIGHT_HH]->data,
+                .first_h = h->data,
+                .first_c = cell->data,
+                .gates = c->extra[0]->data,
+                .h = c->out->data,
+                .c = c->out->data + size};
+}
+
+/* extra[0]: the gates (N,T,4*hidden) */
+static bool lstm_forward(Call *c) {
+  bool was = grad_enable(false);
+  Tensor *bias = given(c, BIAS_IH), *more = given(c, BIAS_HH), *h = first(c, H), *cell = first(c, C);
+  if (more) bias = bias ? tensor_add(bias, more) : more;
+  c->extra[0] = tensor_keep(tensor_linear(c->in[X], c->in[WEIGHT_IH], bias));
+  grad_enable(was);
+  if (nn_failed()) return false;
+  const Lstm l = lstm_of(c, h, cell);
+  return lstm_run(&l);
+}
+
+/* From the gradient of what the gates were made of, slope (N,T,4*hidden), those of x, weights and biases; h_before (N,T,hidden)
+ * is the state before each step. */
+static void weights_backward(Call *c, Tensor *slope, Tensor *h_before, Tensor **d) {
+  const bool bias = (c->n > BIAS_IH && c->want[BIAS_IH]) || (c->n > BIAS_HH && c->want[BIAS_HH]);
+  if (c->want[X]) d[X] = tensor_matmul(slope, c->in[WEIGHT_IH]);
+  if (c->want[WEIGHT_IH]) d[WEIGHT_IH] = tensor_linear_weight(c->in[X], slope);
+  if (c->want[WEIGHT_HH]) d[WEIGHT_HH] = tensor_linear_weight(h_before, slope);
+  Tensor *sum = bias ? tensor_sum_to(slope, 1, &c->in[WEIGHT_HH]->shape[0]) : NULL;
+  for (int i = BIAS_IH; i <= BIAS_HH; i++)
+    if (i < c->n && c->want[i]) d[i] = sum;
+}
+
+static Tensor *shifted(const Lstm *l) {
+  Tensor *t = tensor_own(tensor_new(3, (long[]){l->n, l->steps, l->hidden}));
+  for (long n = 0; t && n < l->n; n++) {
+    real *to = t->data + n * l->steps * l->hidden;
+    memcpy(to, l->first_h + n * l->hidden, (size_t)l->hidden * sizeof(real));
+    memcpy(to + l->hidden, l->h + n * l->steps * l->hidden, (size_t)((l->steps - 1) * l->hidden) * sizeof(real));
+  }
+  return t;
+}
+
+static void fused_backward(Call *c, Tensor *g, Tensor **d) {
+  Tensor *h = first(c, H), *cell = first(c, C);
+  Tensor *slope = tensor_own(tensor_new(3, c->extra[0]->shape));
+  Tensor *before = tensor_own(tensor_new(3, (long[]){2, c->shape[1], c->shape[3]}));
+  if (nn_failed()) return;
+  const Lstm l = lstm_of(c, h, cell);
+  if (!lstm_back(&l, g->data, slope->data, before->data)) return;
+  weights_backward(c, slope, c->want[WEIGHT_HH] ? shifted(&l) : NULL, d);
+  for (int i = H; i <= C; i++)
+    if (i < c->n && c->want[i]) d[i] = tensor_select(before, 0, i - H);
+}
+
+/* ---- the same in ops, for a graph ---- */
+
+typedef struct Step {
+  Tensor *gate[4], *h_before, *c_before, *y; /* y: tanh(c) */
+} Step;
+
+static Tensor *less_square(Tensor *y) { /* 1 - y^2 */
+  return tensor_shift(tensor_neg(tensor_square(y)), 1);
+}
+
+static Tensor *sigmoid_slope(Tensor *g, Tensor *y) {
+  return tensor_mul(g, tensor_mul(y, tensor_shift(tensor_neg(y), 1)));
+}
+
+static void run_steps(Call *c, Step *step) {
+  const long hidden = c->shape[3];
+  Tensor *h = first(c, H), *cell = first(c, C), *inputs = tensor_linear(c->in[X], c->in[WEIGHT_IH], given(c, BIAS_IH));
+  for (long t = 0; t < c->shape[2]; t++) {
+    Step *s = &step[t];
+    Tensor *sum = tensor_add(tensor_select(inputs, 1, t), tensor_linear(h, c->in[WEIGHT_HH], given(c, BIAS_HH)));
+    for (int i = 0; i < 4; i++) {
+      Tensor *part = tensor_narrow(sum, 1, i * hidden, hidden);
+      s->gate[i] = i == 2 ? tensor_tanh(part) : tensor_sigmoid(part);
+    }
+    s->h_before = h;
+    s->c_before = cell;
+    cell = tensor_add(tensor_mul(s->gate[1], cell), tensor_mul(s->gate[0], s->gate[2]));
+    s->y = tensor_tanh(cell);
+    h = tensor_mul(s->gate[3], s->y);
+  }
+}
+
+/* One step back: the gradient of what its gates were made of; *dh and *dc are moved to the states before it. */
+static Tensor *step_back(Call *c, const Step *s, Tensor *g, long t, Tensor **dh, Tensor **dc) {
+  Tensor *i = s->gate[0], *f = s->gate[1], *y = s->gate[2], *o = s->gate[3];
+  Tensor *of_h = tensor_add(tensor_select(tensor_select(g, 0, 0), 1, t), *dh);
+  Tensor *of_c = tensor_add(tensor_select(tensor_select(g, 0, 1), 1, t), *dc);
+  of_c = tensor_add(of_c, tensor_mul(tensor_mul(of_h, o), less_square(s->y)));
+  Tensor *slope =
+      tensor_cat(4,
+                 (Tensor *[]){sigmoid_slope(tensor_mul(of_c, y), i), sigmoid_slope(tensor_mul(of_c, s->c_before), f),
+                              tensor_mul(tensor_mul(of_c, i), less_square(y)), sigmoid_slope(tensor_mul(of_h, s->y), o)},
+                 1);
+  *dc = tensor_mul(of_c, f);
+  *dh = tensor_matmul(slope, c->in[WEIGHT_HH]);
+  return slope;
+}
+
+static void graph_backward(Call *c, Tensor *g, Tensor **d) {
+  const long steps = c->shape[2], state[] = {c->shape[1], c->shape[3]};
+  Step *step = memory_new((size_t)steps * sizeof *step);
+  Tensor **slopes = memory_new((size_t)steps * 2 * sizeof *slopes), *dh = tensor_zeros(2, state), *dc = dh;
+  if (step && slopes) {
+    run_steps(c, step);
+    for (long t = steps - 1; t >= 0; t--) {
+      slopes[t] = step_back(c, &step[t], g, t, &dh, &dc);
+      slopes[steps + t] = step[t].h_before;
+    }
+    weights_backward(c, tensor_stack((int)steps, slopes, 1), tensor_stack((int)steps, slopes + steps, 1), d);
+    if (c->n > H && c->want[H]) d[H] = dh;
+    if (c->n > C && c->want[C]) d[C] = dc;
+  }
+  memory_free(step);
+  memory_free(slopes);
+}
+
+static void lstm_backward(Call *c, Tensor *g, Tensor **d) {
+  (grad_enabled() ? graph_backward : fused_backward)(c, g, d);
+}
+
+static const Op lstm_row = {
+    "lstm",
+    "x, weight_ih, weight_hh, bias_ih?, bias_hh?, h?, c?",
+    "Long short-term memory over sequences x (N,T,in), as PyTorch computes it: (2,N,T,hidden), first the output h of each step, "
+    "then the cell c. weight_ih is (4*hidden,in), weight_hh (4*hidden,hidden), in the order of the gates i, f, g, o; h and c "
+    "(N,hidden) are the states before, by default zeros.",
+    "tensor.randn(2,3,2):lstm(tensor.randn(8,2), tensor.randn(8,2), tensor.randn(8), tensor.randn(8), tensor.randn(2,2), "
+    "tensor.randn(2,2))\n"
+    "tensor.randn(1,2,3):lstm(tensor.randn(4,3), tensor.randn(4,1))",
+    lstm_shape,
+    lstm_forward,
+    lstm_backward,
+    "x weight_ih weight_hh bias_ih bias_hh h c out"};
+
+Tensor *tensor_lstm(Tensor *x, Tensor *weight_ih, Tensor *weight_hh, Tensor *bias_ih, Tensor *bias_hh, Tensor *h, Tensor *c) {
+  return op_call(&lstm_row, TENSORS, (Tensor *[]){x, weight_ih, weight_hh, bias_ih, bias_hh, h, c}, NULL);
+}
+
+const Op *const ops_lstm[] = {&lstm_row, NULL};
