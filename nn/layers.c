@@ -7,7 +7,7 @@
 
 /* ---- the list ---- */
 
-static const Layer *const *const tables[] = {layers_weighted, layers_activation, layers_plain};
+static const Layer *const *const tables[] = {layers_weighted, layers_activation, layers_plain, layers_sequence};
 enum { TABLES = sizeof tables / sizeof *tables };
 
 const Layer *layers_at(int i) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "network.h"
+#include "row.h"
 
 static uint64_t walks, calls;
 
@@ -263,6 +264,32 @@ Tensor *module_call_both(Module *m, Module *next, int n, Tensor *const *x, bool 
   *both = offered && !offer.to;
   offer.to = NULL;
   if (y && *both) note_output(next, y);
+  return y;
+}
+
+/* Who asks for the further results of a call, and what came of it. */
+static struct {
+  const Module *of;
+  Tensor *more[MODULE_MORE];
+  int count;
+} asked;
+
+bool layer_asked(const Module *m) {
+  if (asked.of != m) return false;
+  asked.of = NULL;
+  return true;
+}
+
+void layer_give(Tensor *result) {
+  if (asked.count < MODULE_MORE) asked.more[asked.count++] = tensor_keep(result);
+}
+
+Tensor *module_call_all(Module *m, int n, Tensor *const *x, Tensor **more) {
+  asked.of = m;
+  asked.count = 0;
+  Tensor *y = module_call(m, n, x);
+  asked.of = NULL;
+  for (int i = 0; i < asked.count; i++) more[i] = tensor_own(asked.more[i]);
   return y;
 }
 

@@ -4,7 +4,8 @@
 
 #include "nn.h"
 
-extern const Layer *const layers_weighted[], *const layers_activation[], *const layers_plain[]; /* each ends with NULL */
+extern const Layer *const layers_weighted[], *const layers_activation[], *const layers_plain[],
+                                                                             *const layers_sequence[]; /* each ends with NULL */
 extern const Layer sequential;
 
 /* For build(): is argument i of the layer, or each number of it, whole and at least `least`, if it is given? */
@@ -18,6 +19,10 @@ bool layer_wants(int n, Tensor *const *x, int ndim, long channels, const char *s
  * there is none. Taking it obliges. */
 bool layer_is_activation(const Module *m, Activation *a);
 Activation layer_take(const Module *m, int last);
+/* For forward() of a layer with m->more: layer_asked, once: does the caller want the further results? If so, layer_give takes each.
+ */
+bool layer_asked(const Module *m);
+void layer_give(Tensor *result);
 /* Calls m and, if m takes it along, the module that follows; says whether it did. */
 Tensor *module_call_both(Module *m, Module *next, int n, Tensor *const *x, bool *both);
 

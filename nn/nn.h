@@ -401,6 +401,7 @@ struct Module {
   void *data; /* forward's own */
   void (*free_data)(void *data);
   int depth;       /* the most modules that stand above it in any tree; below MODULE_DEPTH */
+  int more;        /* results that a layer has besides the first */
   int output_ndim; /* shape of the last forward's result; -1 before the first */
   long output[NN_DIMS];
   uint64_t called; /* forwards are counted: the number of its last one */
@@ -426,6 +427,9 @@ void module_drop(Module *m);
 bool module_add_tensor(Module *m, const char *name, Tensor *t, bool buffer);
 bool module_add_child(Module *m, const char *name, Module *child);
 Tensor *module_call(Module *m, int n, Tensor *const *x); /* forward, with the road to the layer in errors */
+/* The same with the further results of a layer that has m->more of them, like the last states of an LSTM. */
+enum { MODULE_MORE = 4 }; /* at most */
+Tensor *module_call_all(Module *m, int n, Tensor *const *x, Tensor **more);
 Tensor *module_forward(Module *m, Tensor *x);            /* of one input */
 void module_train(Module *m, bool training);
 Tensor **module_parameters(Module *m, int *n); /* each once; borrowed tensors in an array to memory_free() */

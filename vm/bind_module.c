@@ -20,7 +20,7 @@ static int return_self(lua_State *L, bool ok) {
 
 enum { INPUTS = 16 };
 
-/* A module of C: all arguments are tensors, the result is one. */
+/* A module of C: arguments and results are tensors. */
 static int call_tensors(lua_State *L, Module *m) {
   Tensor *x[INPUTS];
   int n = lua_gettop(L) - 1;
@@ -29,14 +29,18 @@ static int call_tensors(lua_State *L, Module *m) {
     x[i] = value_test(L, i + 2, KIND_TENSOR);
     if (!x[i]) return bind_fail(L, "%s: argument %d: a tensor expected, got %s", m->name, i + 1, value_type(L, i + 2));
   }
-  Box *box = value_new(L, KIND_TENSOR);
+  Box *box[1 + MODULE_MORE];
+  const int results = 1 + m->more;
+  luaL_checkstack(L, results + 4, m->name);
+  for (int i = 0; i < results; i++) box[i] = value_new(L, KIND_TENSOR);
   size_t scope = scope_enter();
-  Tensor *y = module_call(m, n, x);
-  if (y) value_set(L, n + 2, box, y);
+  Tensor *y[1 + MODULE_MORE] = {0};
+  y[0] = results > 1 ? module_call_all(m, n, x, y + 1) : module_call(m, n, x);
+  for (int i = 0; i < results && y[i]; i++) value_set(L, n + 2 + i, box[i], y[i]);
   scope_leave(scope, NULL);
-  if (!y) return bind_error(L);
-  lua_settop(L, n + 2);
-  return 1;
+  if (!y[0]) return bind_error(L);
+  lua_settop(L, n + 1 + results);
+  return results;
 }
 
 static int module_call_lua(lua_State *L) {

@@ -1,0 +1,95 @@
+/* Layers over sequences (N,T,C), with PyTorch's names, initialisation and order of parameters. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "network.h"
+#include "row.h"
+
+/* ---- LSTM: input_size, hidden_size, num_layers, bias, dropout ---- */
+
+enum { INPUT_SIZE, HIDDEN_SIZE, NUM_LAYERS, BIAS, DROPOUT };
+enum { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH, LSTM_PARTS, STATES = 2, MOST_LAYERS = 64 };
+
+static long whole(const Module *m, int i) {
+  return (long)m->param[i].number;
+}
+
+/* Checks a probability, which is argument i of the layer. */
+static bool is_probability(const Module *m, int i) {
+  const double p = m->param[i].number;
+  if (p >= 0 && p < 1) return true;
+  return nn_fail("nn.%s: dropout must be from 0 to less than 1, got %g", m->name, p), false;
+}
+
+static bool lstm_layer_build(Module *m, long layer) {
+  static const char *const names[] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh"};
+  const long hidden = whole(m, HIDDEN_SIZE), width[] = {layer ? hidden : whole(m, INPUT_SIZE), hidden};
+  const double bound = 1 / sqrt((double)hidden);
+  for (int i = 0; i < LSTM_PARTS; i++) {
+    char name[32];
+    snprintf(name, sizeof name, "%s_l%ld", names[i], layer);
+    const bool there = i < BIAS_IH || m->param[BIAS].number != 0;
+    Tensor *t = there ? tensor_own(tensor_new(i < BIAS_IH ? 2 : 1, (long[]){4 * hidden, i < BIAS_IH ? width[i] : 1})) : NULL;
+    if (there && (!t || !init_uniform(t, -bound, bound))) return false;
+    if (!module_add_tensor(m, name, t, false)) return false;
+  }
+  return true;
+}
+
+static bool lstm_build(Module *m) {
+  for (int i = INPUT_SIZE; i <= NUM_LAYERS; i++)
+    if (!layer_at_least(m, i, 1)) return false;
+  if (whole(m, NUM_LAYERS) > MOST_LAYERS)
+    return nn_fail("nn.%s: num_layers must be at most %d, got %ld", m->name, MOST_LAYERS, whole(m, NUM_LAYERS)), false;
+  if (!is_probability(m, DROPOUT)) return false;
+  for (long layer = 0; layer < whole(m, NUM_LAYERS); layer++)
+    if (!lstm_layer_build(m, layer)) return false;
+  m->more = STATES;
+  return true;
+}
+
+/* Are x[1] and x[2] states before the first step, (layers,N,hidden)? */
+static bool check_states(const Module *m, int n, Tensor *const *x) {
+  const long wanted[] = {whole(m, NUM_LAYERS), x[0]->shape[0], whole(m, HIDDEN_SIZE)};
+  if (n == 1) return true;
+  if (n != 1 + STATES) return nn_fail("takes x, or x, h and c, got %d tensors", n), false;
+  for (int i = 1; i <= STATES; i++)
+    if (!x[i] || x[i]->ndim != 3 || memcmp(x[i]->shape, wanted, sizeof wanted) != 0)
+      return nn_fail("%s must be (num_layers,N,hidden_size), here %s, got %s", i == 1 ? "h" : "c", shape_text(3, wanted),
+                     x[i] ? tensor_shape_text(x[i]) : "nothing"),
+             false;
+  return true;
+}
+
+static Tensor *lstm_forward(Module *m, int n, Tensor *const *x) {
+  if (!layer_wants(n > 1 ? 1 : n, x, 3, whole(m, INPUT_SIZE), "(N,T,%ld)") || !check_states(m, n, x)) return NULL;
+  const long layers = whole(m, NUM_LAYERS);
+  const bool asked = layer_asked(m);
+  Tensor *y = x[0], *last[STATES][MOST_LAYERS];
+  for (long layer = 0; layer < layers; layer++) {
+    Tensor *w[LSTM_PARTS], *first[STATES];
+    for (int i = 0; i < LSTM_PARTS; i++) w[i] = m->tensor[layer * LSTM_PARTS + i].tensor;
+    for (int i = 0; i < STATES; i++) first[i] = n > 1 ? tensor_select(x[1 + i], 0, layer) : NULL;
+    if (layer) y = tensor_dropout(y, m->param[DROPOUT].number, m->training);
+    Tensor *both = tensor_lstm(y, w[WEIGHT_IH], w[WEIGHT_HH], w[BIAS_IH], w[BIAS_HH], first[0], first[1]);
+    for (int i = 0; i < STATES && asked; i++) last[i][layer] = tensor_select(tensor_select(both, 0, i), 1, -1);
+    y = tensor_select(both, 0, 0);
+  }
+  for (int i = 0; i < STATES && asked; i++) layer_give(tensor_stack((int)layers, last[i], 0));
+  return y;
+}
+
+static const Layer lstm = {
+    "LSTM",
+    "input_size:integer, hidden_size:integer, num_layers:integer=1, bias:boolean=true, dropout:number=0",
+    "Long short-term memory over sequences x (N,T,input_size). Returns three tensors: the output (N,T,hidden_size), and h and c "
+    "after the last step, (num_layers,N,hidden_size) each, which go on from there when given after the next x. Dropout is "
+    "between layers.",
+    "nn.LSTM(3, 4)(tensor.randn(2, 5, 3))\n"
+    "local lstm = nn.LSTM(3, 4, {num_layers=2}); local y, h, c = lstm(tensor.randn(2, 5, 3)); lstm(tensor.randn(2, 1, 3), h, c)",
+    lstm_build,
+    lstm_forward,
+};
+
+const Layer *const layers_sequence[] = {&lstm, NULL};
