@@ -175,6 +175,51 @@ for reduction in ("mean", "sum", "none"):
          lambda a, t, reduction: F.cross_entropy(a, index(t), reduction=reduction, label_smoothing=0.1))
 case("HingeLoss", "nn.HingeLoss()(a, kb)", dict(a=x23, kb=target2 * 2 - 1), lambda a, b: torch.relu(1 - a * b).mean())
 
+# sequences, from numbers of their own, so that the others stay as they are
+rng, others = np.random.default_rng(8), rng
+lstm_inputs = dict(x=randn(2, 4, 3), wi=randn(8, 3), wh=randn(8, 2), bi=randn(8), bh=randn(8), h=randn(2, 2), c=randn(2, 2))
+
+
+def lstm(x, wi, wh, bi, bh, h, c):
+    return torch._VF.lstm(x, (h[None], c[None]), [wi, wh, bi, bh], True, 1, 0.0, False, False, True)
+
+
+case("lstm output", "x:lstm(wi, wh, bi, bh, h, c)[1]", lstm_inputs, lambda *a: lstm(*a)[0])
+case("lstm cell", "x:lstm(wi, wh, bi, bh, h, c)[2]:select(2, 4)", lstm_inputs, lambda *a: lstm(*a)[2][0])
+case("lstm hidden", "x:lstm(wi, wh, bi, bh, h, c)[1]:select(2, 4)", lstm_inputs, lambda *a: lstm(*a)[1][0])
+
+
+def ten_steps(name, constructor, lua_class, shapes, forward, lr=0.5):
+    """Ten losses of a layer trained by SGD from given weights; a Lua expression of the weights, and the same in PyTorch."""
+    weights = {f"k{i}": randn(*shape) * np.float32(0.5) for i, shape in enumerate(shapes)}
+    inputs = dict(weights, kx=randn(3, 5, 4), ky=randn(3, 5, 4))
+    lua = (f"(function() local net, losses = {lua_class}, {{}} for i, p in ipairs(net:parameters()) do "
+           "tensor.no_grad(function() p:copy_(({" + ", ".join(weights) + "})[i]) end) end "
+           f"local opt = optim.SGD(net:parameters(), {{lr={lr}}}) for step = 1, 10 do opt:zero_grad() "
+           "local loss = ((net(kx)) - ky):square():mean() loss:backward() opt:step() losses[step] = loss:item() end "
+           "return tensor(losses) end)()")
+
+    def run(*given):
+        net, losses = constructor(), []
+        parameters = dict(net.named_parameters())
+        with torch.no_grad():
+            for p, value in zip(parameters.values(), given):
+                p.copy_(value)
+        opt = torch.optim.SGD(net.parameters(), lr=lr)
+        for _ in range(10):
+            opt.zero_grad()
+            loss = (forward(net, given[-2]) - given[-1]).square().mean()
+            loss.backward()
+            opt.step()
+            losses.append(loss.detach())
+        return torch.stack(losses)
+
+    case(name, lua, inputs, run)
+
+
+ten_steps("nn.LSTM training", lambda: torch.nn.LSTM(4, 4, 2, batch_first=True), "nn.LSTM(4, 4, {num_layers=2})",
+               [(16, 4), (16, 4), (16,), (16,)] * 2, lambda net, x: net(x)[0])
+rng = others
 
 # ---- writing
 
