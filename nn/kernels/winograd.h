@@ -6,8 +6,8 @@
  *   point   F(2,2)              F(2,3)
  *   0       (d0 - d1) g0        (d0 - d2) g0
  *   1       d1 (g0 + g1)        (d1 + d2) (g0 + g1 + g2) / 2      y0 = m0 + m1 + m2
- *   2                           (d2 - d1) (g0 - g1 + g2) / 2      y1 = m1 - m2 + m3
- *   3       (d2 - d1) g1        (d3 - d1) g2
+ *   2                           (d2 - d1) (g0 - g1 + g2) / 2      y1 = m1 - m2 - m3
+ *   3       (d1 - d2) g1        (d1 - d3) g2
  *
  * In two dimensions they are nested: 9 products for 16, 16 for 36. The results of both are made of products in the same way,
  * so longer filters are split: 5 taps are 3 and 2 (49 products for 100), and a stride of 2 gives each of both halves of the
@@ -32,10 +32,10 @@ enum {
 
 /* ---- sums of rows (winograd_mix.c) ---- */
 
-typedef enum How { NOTHING, COPY, ADD, SUB, SUM, SUB_ADD, HALF_SUM, HALF_SUB_ADD, ADD_HALF, HALF_SUB } How;
+typedef enum How { NOTHING, COPY, MINUS, ADD, SUB, SUM, SUB_SUB, HALF_SUM, HALF_SUB_ADD, ADD_HALF, HALF_SUB } How;
 
-/* a sum of up to three of something: COPY a, ADD a + b, SUB a - b, SUM a + b + c, SUB_ADD a - b + c, HALF_SUM (a + b + c) / 2,
- * HALF_SUB_ADD (a - b + c) / 2, ADD_HALF a + (b + c) / 2, HALF_SUB (a - b) / 2 */
+/* a sum of up to three of something: COPY a, MINUS -a, ADD a + b, SUB a - b, SUM a + b + c, SUB_SUB a - b - c, HALF_SUM (a + b + c)
+ * / 2, HALF_SUB_ADD (a - b + c) / 2, ADD_HALF a + (b + c) / 2, HALF_SUB (a - b) / 2 */
 typedef struct Mix {
   How how;
   int from[3];
