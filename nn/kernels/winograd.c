@@ -24,6 +24,7 @@ typedef struct Run {
   long blocks, groups, width; /* width: columns of the sums of a group */
   long plane, row;            /* of transformed pixels: from term to term, from tile to tile */
   bool gaps;                  /* there are terms that some tiles do not use */
+  long numbers;               /* of transformed pixels */
   real *memory;               /* of each thread */
   long room;
 } Run;
@@ -33,11 +34,16 @@ typedef struct Room {
   real *line, *pixels, *sums, *rows;
 } Room;
 
-static Room room_of(const Run *r) {
+static long sums_numbers(const Run *r) {
+  return POINTS * POINTS * BLOCK * r->width;
+}
+
+/* number: of the run's sums, where two runs share the pixels. */
+static Room room_of(const Run *r, int number) {
   Room room = {.line = r->memory + workers_self() * r->room};
   room.pixels = room.line + tiles_room(&r->tiles, BLOCK);
-  room.sums = room.pixels + r->tiles.filter[1].terms * r->plane;
-  room.rows = room.sums + POINTS * POINTS * BLOCK * r->width;
+  room.rows = room.pixels + r->numbers;
+  room.sums = room.rows + POINTS * BLOCK * r->width + number * sums_numbers(r);
   return room;
 }
 
@@ -47,34 +53,41 @@ static real *sums_at(const Run *r, const Room *room, int down, int across) {
 
 /* ---- products ---- */
 
-/* Tiles of a block, counted from its first. */
+/* Tiles of a block, counted from its first, and where their pixels are. */
 typedef struct List {
   int n, tile[BLOCK];
+  const real *pixels[BLOCK];
 } List;
 
 /* For each term across, those in which it and a term down are used. */
-static void list_tiles(const Tiles *t, long from, long to, int y, List *lists) {
+static void list_tiles(const Run *r, const Room *room, long from, long to, int y, List *lists) {
+  const Tiles *t = &r->tiles;
   for (int x = 0; x < t->filter[1].terms; x++) lists[x].n = 0;
   for (long tile = from; tile < to;) {
     Span s = tiles_span(t, tile, to);
     bool used = s.y >= t->from[0][y] && s.y < t->to[0][y];
     for (int x = 0; x < t->filter[1].terms && used; x++) {
       long first = s.x < t->from[1][x] ? t->from[1][x] : s.x, last = s.x + s.tiles < t->to[1][x] ? s.x + s.tiles : t->to[1][x];
-      for (long i = first; i < last; i++) lists[x].tile[lists[x].n++] = (int)(tile + i - s.x - from);
+      for (long i = first; i < last; i++) {
+        List *list = &lists[x];
+        list->tile[list->n] = (int)(tile + i - s.x - from);
+        list->pixels[list->n] = room->pixels + x * r->plane + list->tile[list->n] * r->row;
+        list->n++;
+      }
     }
     tile += s.tiles;
   }
 }
 
-/* Sets or adds to some tiles' sums of one panel: products of a term across, whose pixels begin at `pixels`. */
-static void multiply_tiles(const Run *r, const real *pixels, const int *tile, int height, const real *b, real *sums, bool add) {
+/* Sets or adds to the sums of one panel of tiles first.. of a list: products of a term across. */
+static void multiply_tiles(const Run *r, const List *list, int first, int height, const real *b, real *sums, bool add) {
   long c = r->tiles.channels, chunks = (c + CHANNELS - 1) / CHANNELS;
   const real *a[MOST_HEIGHT];
   real *out[MOST_HEIGHT];
-  for (int i = 0; i < height; i++) out[i] = sums + tile[i] * r->width;
+  for (int i = 0; i < height; i++) out[i] = sums + list->tile[first + i] * r->width;
   for (long chunk = 0; chunk < chunks; chunk++, add = true) {
     long from = chunk * c / chunks, depth = (chunk + 1) * c / chunks - from;
-    for (int i = 0; i < height; i++) a[i] = pixels + tile[i] * r->row + from;
+    for (int i = 0; i < height; i++) a[i] = list->pixels[first + i] + from;
     r->tile->gather(height, a, 1, depth, b + from * r->kernel.width, r->kernel.width, &(Finish){r->kernel.width, add, NULL, out});
   }
 }
@@ -93,7 +106,7 @@ static void multiply(const Run *r, const Room *room, const List *lists, long gro
       if (f[1].term[x].point != point) continue;
       for (int i = 0; i < count; i++) {
         int from = i * list->n / count, height = (i + 1) * list->n / count - from;
-        multiply_tiles(r, room->pixels + x * r->plane, list->tile + from, height, b, sums, more);
+        multiply_tiles(r, list, from, height, b, sums, more);
       }
       b += r->kernel.channels * r->kernel.width;
       more = true;
@@ -144,39 +157,101 @@ static void put_block(const Run *r, const Room *room, long from, long to, long g
   }
 }
 
-/* ---- all ---- */
+/* The products of one term down; those of all terms across that have the same point are summed. */
+static void multiply_line(const Run *r, const Room *room, const List *lists, long group, int y, bool *begun) {
+  int down = r->tiles.filter[0].term[y].point;
+  for (int point = 0; point < POINTS; point++)
+    if (filter_has(&r->tiles.filter[1], point)) multiply(r, room, lists, group, y, point, begun[down]);
+  begun[down] = true;
+}
 
-static void run_piece(const Run *r, long block, long group) {
-  const Tiles *t = &r->tiles;
-  Room room = room_of(r);
-  long all = t->n * t->count[0] * t->count[1], from = block * all / r->blocks, to = (block + 1) * all / r->blocks;
-  const Place place = {room.pixels, t->channels, r->plane, 0, r->row};
-  bool begun[POINTS] = {r->gaps, r->gaps, r->gaps, r->gaps};
+static void begin(const Run *r, const Room *room, bool *begun) {
+  for (int point = 0; point < POINTS; point++) begun[point] = r->gaps;
+  if (r->gaps) memset(room->sums, 0, (size_t)sums_numbers(r) * sizeof(real));
+}
+
+static void run_piece(const Run *r, long from, long to, long group) {
+  Room room = room_of(r, 0);
+  const Place place = {room.pixels, r->tiles.channels, r->plane, 0, r->row};
+  bool begun[POINTS];
   List lists[MOST_TERMS];
-  if (r->gaps) memset(room.sums, 0, (size_t)(POINTS * POINTS * BLOCK * r->width) * sizeof(real));
-  for (int y = 0; y < t->filter[0].terms; y++) {
-    int down = t->filter[0].term[y].point;
-    tiles_transform(t, from, to, y, room.line, &place);
-    if (r->gaps || !y) list_tiles(t, from, to, y, lists);
-    for (int point = 0; point < POINTS; point++)
-      if (filter_has(&t->filter[1], point)) multiply(r, &room, lists, group, y, point, begun[down]);
-    begun[down] = true;
+  begin(r, &room, begun);
+  for (int y = 0; y < r->tiles.filter[0].terms; y++) {
+    tiles_transform(&r->tiles, from, to, y, room.line, &place);
+    if (r->gaps || !y) list_tiles(r, &room, from, to, y, lists);
+    multiply_line(r, &room, lists, group, y, begun);
   }
   put_block(r, &room, from, to, group);
 }
 
+/* ---- pairs ----
+ *
+ * Of two runs with two taps across, the second of which reads one pixel further, as phases of an image do, the terms are
+ * pixels and differences of neighbouring pixels of the same lines: they share them. */
+
+static bool is_pair(const Run *a, const Run *b) {
+  const Tiles *s = &a->tiles, *t = &b->tiles;
+  bool same = s->count[0] == t->count[0] && s->count[1] == t->count[1] && s->first[0] == t->first[0] && s->step[0] == t->step[0];
+  const Filter *down[2] = {&s->filter[0], &t->filter[0]}, *across[2] = {&s->filter[1], &t->filter[1]};
+  same = same && down[0]->parts == down[1]->parts && down[0]->terms == down[1]->terms;
+  for (int i = 0; i < 2; i++) same = same && across[i]->parts == 1 && across[i]->longest == 2;
+  return same && s->step[1] == 1 && t->step[1] == 1 && t->first[1] - s->first[1] == 1;
+}
+
+/* Pixels in the windows of a block's lines, at most. */
+static long pair_pixels(const Tiles *t) {
+  return OUTPUTS * BLOCK + 2 * (BLOCK / t->count[1] + 2);
+}
+
+/* As list_tiles, for the second run if `second`. */
+static void list_pair(const Run *r, const Room *room, int second, long from, long to, int y, List *lists) {
+  list_tiles(r, room, from, to, y, lists);
+  const Filter *f = &r->tiles.filter[1];
+  long at[BLOCK], pixel = second;
+  for (long tile = from; tile < to; pixel += 2) {
+    Span s = tiles_span(&r->tiles, tile, to);
+    for (long i = 0; i < s.tiles; i++, tile++, pixel += OUTPUTS) at[tile - from] = pixel;
+  }
+  for (int x = 0; x < f->terms; x++) {
+    bool plain = f->term[x].point == 1; /* the pixel itself, the tile's second; the others are differences */
+    const real *plane = room->pixels + (plain ? 0 : pair_pixels(&r->tiles) * r->row);
+    for (int i = 0; i < lists[x].n; i++) lists[x].pixels[i] = plane + (at[lists[x].tile[i]] + (f->term[x].point > 0)) * r->row;
+  }
+}
+
+static void run_pair(const Run *pair, long from, long to, long group) {
+  Tiles wide = pair->tiles;
+  Room room[2] = {room_of(pair, 0), room_of(pair + 1, 1)};
+  bool begun[2][POINTS];
+  List lists[2][MOST_TERMS];
+  wide.filter[1].window++;
+  for (int i = 0; i < 2; i++) begin(&pair[i], &room[i], begun[i]);
+  for (int y = 0; y < wide.filter[0].terms; y++) {
+    tiles_lines(&wide, from, to, y, room->line, room->pixels, room->pixels + pair_pixels(&wide) * pair->row, pair->row);
+    for (int i = 0; i < 2; i++) {
+      if (pair[i].gaps || !y) list_pair(&pair[i], &room[0], i, from, to, y, lists[i]);
+      multiply_line(&pair[i], &room[i], lists[i], group, y, begun[i]);
+    }
+  }
+  for (int i = 0; i < 2; i++) put_block(&pair[i], &room[i], from, to, group);
+}
+
+/* ---- all ---- */
+
 typedef struct Runs {
-  int n;
+  int n, each;   /* each: 2 if they are pairs, else 1 */
   bool together; /* block by block, since all read the same pixels; else one run after the other, since kernels are larger */
   Run run[WINOGRAD_MOST];
 } Runs;
 
-static void run_pieces(void *job, long from, long to) {
+static void run_pieces(void *job, long first, long last) {
   const Runs *all = job;
-  long blocks = all->run[0].blocks, each = blocks * all->run[0].groups;
-  for (long piece = from; piece < to; piece++) {
-    long run = all->together ? piece % all->n : piece / each, part = all->together ? piece / all->n : piece % each;
-    run_piece(&all->run[run], part % blocks, part / blocks);
+  long blocks = all->run[0].blocks, parts = blocks * all->run[0].groups, jobs = all->n / all->each;
+  for (long piece = first; piece < last; piece++) {
+    const Run *r = &all->run[(all->together ? piece % jobs : piece / parts) * all->each];
+    long part = all->together ? piece / jobs : piece % parts, tiles = r->tiles.n * r->tiles.count[0] * r->tiles.count[1];
+    long from = part % blocks * tiles / blocks, to = (part % blocks + 1) * tiles / blocks;
+    (all->each == 2 ? run_pair : run_piece)(r, from, to, part / blocks);
   }
 }
 
@@ -226,6 +301,18 @@ static bool prepare(Run *r, const Gather *g) {
   return true;
 }
 
+/* Puts pairs side by side, if all are and what they share is much. */
+static void join_pairs(Runs *all) {
+  const Tiles *t = &all->run[0].tiles;
+  all->together = t->n * t->size[0] * t->size[1] * t->channels > tensor_numel(all->run[0].kernel.memory) * all->n;
+  all->each = all->n % 2 || !all->together ? 1 : 2;
+  for (int i = 0; i + 1 < all->n; i += 2) {
+    Run *a = &all->run[i], *b = a + 1, held = *a;
+    if (a->tiles.first[1] > b->tiles.first[1]) *a = *b, *b = held;
+    if (!is_pair(a, b)) all->each = 1;
+  }
+}
+
 /* Makes all runs have the same pieces, enough to share them out, and one room for each thread. */
 static void share(Runs *all) {
   long blocks = 0, groups = 0, room = 0, panels = all->run[0].kernel.panels;
@@ -234,18 +321,18 @@ static void share(Runs *all) {
     if (r->blocks > blocks) blocks = r->blocks;
     if (r->groups > groups) groups = r->groups;
   }
-  if (groups * blocks * all->n < PIECES) groups = (PIECES + blocks * all->n - 1) / (blocks * all->n);
+  long jobs = all->n / all->each * blocks;
+  if (groups * jobs < PIECES) groups = (PIECES + jobs - 1) / jobs;
   if (groups > panels) groups = panels;
   for (int i = 0; i < all->n; i++) {
     Run *r = &all->run[i];
     r->blocks = blocks, r->groups = groups;
     r->width = (panels + groups - 1) / groups * r->kernel.width;
-    long wants = tiles_room(&r->tiles, BLOCK) + r->tiles.filter[1].terms * r->plane + POINTS * (POINTS + 1) * BLOCK * r->width;
+    r->numbers = all->each == 2 ? 2 * pair_pixels(&r->tiles) * r->row : r->tiles.filter[1].terms * r->plane;
+    long wants = tiles_room(&r->tiles, BLOCK) + r->numbers + POINTS * BLOCK * r->width + all->each * sums_numbers(r);
     if (wants > room) room = wants;
   }
   for (int i = 0; i < all->n; i++) all->run[i].room = room;
-  const Tiles *t = &all->run[0].tiles;
-  all->together = t->n * t->size[0] * t->size[1] * t->channels > tensor_numel(all->run[0].kernel.memory) * all->n;
 }
 
 bool winograd_gather(const Gather *g, int n) {
@@ -254,13 +341,14 @@ bool winograd_gather(const Gather *g, int n) {
   Tensor *memory = NULL;
   while (ready < n && prepare(&all.run[ready], &g[ready])) ready++;
   if (n && ready == n) {
+    join_pairs(&all);
     share(&all);
     memory = tensor_new(2, (long[]){workers_count(), all.run[0].room});
   }
   if (memory) {
-    long pieces = n * all.run[0].blocks * all.run[0].groups;
+    long jobs = n / all.each, pieces = jobs * all.run[0].blocks * all.run[0].groups;
     for (int i = 0; i < n; i++) all.run[i].memory = memory->data;
-    workers_for(pieces, all.together && pieces >= PIECES * n ? n : 1, run_pieces, &all);
+    workers_for(pieces, all.together && pieces >= PIECES * jobs ? jobs : 1, run_pieces, &all);
   }
   tensor_drop(memory);
   for (int i = 0; i < ready; i++) kernel_drop(&all.run[i].kernel);

@@ -108,6 +108,9 @@ typedef struct Place {
 } Place;
 /* The terms (term, 0..) of tiles from..to, if the term is used in them. */
 void tiles_transform(const Tiles *t, long from, long to, int term, real *room, const Place *place);
+/* One term down alone: the windows' lines of tiles from..to, one after the other, pixels `row` numbers apart, and each pixel's
+ * difference from the next. zeros: room for a line. */
+void tiles_lines(const Tiles *t, long from, long to, int term, real *zeros, real *lines, real *differences, long row);
 
 /* ---- whole convolutions ---- */
 

@@ -57,21 +57,23 @@ long tiles_room(const Tiles *t, long tiles) {
   return 2 * line_room(t, tiles);
 }
 
-/* One line of a span's window, mixed of the picture's lines; zeros, filled in here, stand for those outside. */
-static void mix_lines(const Tiles *t, const Span *s, const Mix *m, real *zeros, real *line) {
+/* One line of a span's window, mixed of the picture's lines, its pixels `row` numbers apart; zeros, filled in here, stand for
+ * those outside. */
+static void mix_lines(const Tiles *t, const Span *s, const Mix *m, real *zeros, real *line, long row) {
   long c = t->channels, left = s->x * OUTPUTS * t->step[1] + t->first[1], width = reach(t, s->tiles), right = left + width;
   long from = left < 0 ? 0 : left, to = right < t->size[1] ? right : t->size[1];
-  const real *row[3];
   if (to < from) to = from = left;
+  Rows rows = {line + (from - left) * row, {0}, row, c, to - from, c};
   for (int i = 0; i < 3; i++) {
     long y = s->y * OUTPUTS * t->step[0] + t->first[0] + m->from[i];
     bool inside = y >= 0 && y < t->size[0];
     if (!inside) memset(zeros, 0, (size_t)((to - from) * c) * sizeof(real));
-    row[i] = inside ? t->picture + ((s->n * t->size[0] + y) * t->size[1] + from) * c : zeros;
+    rows.from[i] = inside ? t->picture + ((s->n * t->size[0] + y) * t->size[1] + from) * c : zeros;
   }
-  memset(line, 0, (size_t)((from - left) * c) * sizeof(real));
-  mix_row(m->how, line + (from - left) * c, row[0], row[1], row[2], (to - from) * c);
-  memset(line + (to - left) * c, 0, (size_t)((right - to) * c) * sizeof(real));
+  if (row == c) rows.n *= rows.rows, rows.rows = 1;
+  memset(line, 0, (size_t)((from - left) * row) * sizeof(real));
+  mix_rows(m->how, &rows);
+  memset(line + (to - left) * row, 0, (size_t)((right - to) * row) * sizeof(real));
 }
 
 /* A term across of the tiles of a span that use it, whose line is mixed; to: of the span's first tile. */
@@ -93,10 +95,22 @@ void tiles_transform(const Tiles *t, long from, long to, int term, real *room, c
   for (long tile = from; tile < to;) {
     Span s = tiles_span(t, tile, to);
     if (s.y >= t->from[0][term] && s.y < t->to[0][term]) {
-      mix_lines(t, &s, &t->filter[0].term[term].mix, zeros, room);
+      mix_lines(t, &s, &t->filter[0].term[term].mix, zeros, room, t->channels);
       for (int x = 0; x < t->filter[1].terms; x++)
         mix_tiles(t, &s, x, room, place->to + x * place->plane + (tile - from) * place->row, place);
     }
     tile += s.tiles;
+  }
+}
+
+void tiles_lines(const Tiles *t, long from, long to, int term, real *zeros, real *lines, real *differences, long row) {
+  for (long tile = from; tile < to;) {
+    Span s = tiles_span(t, tile, to);
+    long width = reach(t, s.tiles);
+    if (s.y >= t->from[0][term] && s.y < t->to[0][term]) {
+      mix_lines(t, &s, &t->filter[0].term[term].mix, zeros, lines, row);
+      mix_rows(SUB, &(Rows){differences, {lines, lines + row}, row, row, width - 1, t->channels});
+    }
+    tile += s.tiles, lines += width * row, differences += width * row;
   }
 }

@@ -77,14 +77,16 @@ static const char *describe(const Case *t) {
   return text;
 }
 
-/* Of float: less than sums written out have, which take more terms in one go. Of double: the reference's. */
-static double bound(void) {
-  return sizeof(real) == 8 ? 2e-15 : exact_enabled() ? 1e-6 : 4e-7;
+/* Of float: less than sums written out have, which take more terms in one go; a weight's gradient sums over all pixels of all
+ * samples. Of double: the reference's. */
+static double bound(const char *pass) {
+  if (sizeof(real) == 8) return 2e-15;
+  return exact_enabled() ? 1e-6 : strcmp(pass, "conv2d_weight") ? 4e-7 : 6e-7;
 }
 
 static void check_error(const Case *t, const char *pass, double e) {
-  if (!(e <= bound())) printf("%s of %s%s: error %.3g\n", pass, describe(t), exact_enabled() ? ", exact" : "", e);
-  CHECK(e <= bound());
+  if (!(e <= bound(pass))) printf("%s of %s%s: error %.3g\n", pass, describe(t), exact_enabled() ? ", exact" : "", e);
+  CHECK(e <= bound(pass));
 }
 
 static void check_passes(const Case *t, Tensor *const *in, const Reference *r) {
@@ -161,6 +163,10 @@ static void odd_shapes(void) {
       {1, {10, 12}, 4, 7, {6, 6}, {{3, 3}, {1, 2}, {1, 1}}, {0}, {0}},   /* three phases */
       {1, {1, 300}, 20, 33, {1, 5}, {{1, 1}, {0, 2}, {1, 1}}, {0}, {0}}, /* a long line */
       {40, {5, 5}, 18, 18, {2, 2}, one, {0}, {0}},                       /* many small images */
+      {40, {16, 16}, 20, 3, {4, 4}, half, {0}, {0}},                     /* phases that share their pixels */
+      {30, {15, 18}, 18, 3, {4, 4}, {{2, 2}, {2, 1}, {1, 1}}, {0}, {0}}, /* across alone */
+      {30, {10, 42}, 32, 4, {4, 4}, {{2, 2}, {0, 1}, {1, 1}}, {0}, {0}},
+      {90, {12, 14}, 33, 4, {5, 4}, {{2, 2}, {2, 1}, {1, 1}}, {0}, {0}}, /* of five taps down */
       {1, {64, 8}, 34, 300, {4, 4}, half, {0}, {0}},                     /* columns in groups */
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_case(cases[i]);
