@@ -71,7 +71,7 @@ struct Tensor *scope_leave(size_t scope, struct Tensor *result); /* drops all si
 void workers_for(long n, long grain, void (*body)(void *job, long from, long to), void *job);
 int workers_count(void);
 int workers_self(void);        /* which thread runs this piece, 0..workers_count()-1: for room to work in, never for results */
-void workers_set(int threads); /* 1..64; the first use takes GANDER_THREADS or the number of cores */
+void workers_set(int threads); /* 1..64; the first use takes GANDER_THREADS or as many as it has cores */
 double work_done(void);        /* floating-point operations of all products and convolutions so far */
 
 /* Products and convolutions run kernels for AVX-512, AVX2 or neither, as the CPU has it; the environment's GANDER_CPU=avx512, avx2

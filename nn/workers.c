@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #endif
 
+#include "cores.h"
 #include "nn.h"
 
 enum { MOST = 64, SPIN = 4000, NICE = 10 };
@@ -31,6 +32,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 static pthread_t thread[MOST];
 static int threads;               /* with the caller's; 0 before the first use */
+static int forked_threads;        /* what the process had that this one was forked from */
 static unsigned born;             /* the round before the threads' first */
 static _Thread_local bool inside; /* a loop within a loop runs on the thread that met it */
 static _Thread_local int self;    /* 0: the caller's */
@@ -100,7 +102,20 @@ static void stop_all(void) {
   atomic_store(&ending, false);
 }
 
+/* A forked process has only the thread that called fork: the others are started anew when they are needed. */
+static void forget_threads(void) {
+  if (threads) forked_threads = threads;
+  threads = 0;
+  lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+  wake = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+  atomic_store(&open, false);
+  atomic_store(&inside_round, 0);
+  atomic_store(&asleep, 0);
+}
+
 void workers_set(int n) {
+  static bool watching;
+  if (!watching) watching = !pthread_atfork(NULL, NULL, forget_threads);
   stop_all();
   int most = n < 1 ? 1 : n > MOST ? MOST : n;
   born = atomic_load(&round_number);
@@ -111,7 +126,8 @@ void workers_set(int n) {
 int workers_count(void) {
   if (!threads) {
     const char *wish = getenv("GANDER_THREADS");
-    workers_set(wish && atoi(wish) > 0 ? atoi(wish) : (int)sysconf(_SC_NPROCESSORS_ONLN));
+    int wished = wish ? atoi(wish) : 0;
+    workers_set(forked_threads ? forked_threads : wished > 0 ? wished : cores_usable(CORES_GROUPS));
   }
   return threads;
 }

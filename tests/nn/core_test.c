@@ -1,7 +1,13 @@
 /* Storage, scopes, random numbers, workers, signatures and the rules of the graph. */
 #include "test.h"
 
+#include <sched.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cores.h"
 
 static void cache_serves_what_was_dropped(void) {
   memory_drop_cache();
@@ -111,6 +117,88 @@ static void workers_do_each_piece_once(void) {
   CHECK(wrong == 0);
 }
 
+static bool child_did_well(pid_t child) {
+  int status;
+  return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+/* A forked process has workers of its own, as many, and computes the same. */
+static void workers_survive_fork(void) {
+#ifdef __SANITIZE_THREAD__
+  return; /* it does not let forked processes have threads */
+#endif
+  size_t scope = scope_enter();
+  workers_set(3);
+  Tensor *a = tensor_randn(2, (long[]){300, 70}), *b = tensor_randn(2, (long[]){70, 200}), *c = tensor_matmul(a, b);
+  for (int i = 0; i < 20; i++) {
+    tensor_matmul(a, b); /* workers may be on their way to sleep */
+    pid_t child = fork();
+    if (!child) {
+      alarm(60);
+      Tensor *d = tensor_matmul(a, b);
+      bool same = d && !memcmp(c->data, d->data, (size_t)tensor_numel(c) * sizeof(real));
+      _exit(!same || workers_count() != 3);
+    }
+    CHECK(child_did_well(child));
+  }
+  scope_leave(scope, NULL);
+}
+
+static void write_file(const char *folder, const char *name, const char *text) {
+  char path[300];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  FILE *file = fopen(path, "w");
+  CHECK(file && fputs(text, file) >= 0);
+  if (file) fclose(file);
+}
+
+/* Quotas for two cores' time, half a core's and none, in both versions of control groups, on `cores` cores. */
+static void check_quotas(const char *groups, int cores) {
+  char cpu[200], path[300];
+  snprintf(cpu, sizeof cpu, "%s/cpu", groups);
+  CHECK(cores_usable(groups) == cores);
+  CHECK(!mkdir(cpu, 0700));
+  write_file(cpu, "cpu.cfs_period_us", "50000\n");
+  write_file(cpu, "cpu.cfs_quota_us", "-1\n");
+  CHECK(cores_usable(groups) == cores);
+  write_file(cpu, "cpu.cfs_quota_us", "25000\n");
+  CHECK(cores_usable(groups) == 1);
+  write_file(groups, "cpu.max", "max 100000\n");
+  CHECK(cores_usable(groups) == cores);
+  write_file(groups, "cpu.max", "150000 100000\n");
+  CHECK(cores_usable(groups) == (cores < 2 ? cores : 2));
+  write_file(groups, "cpu.max", "1000 100000\n");
+  CHECK(cores_usable(groups) == 1);
+  const char *names[] = {"cpu.max", "cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us", "cpu"};
+  for (int i = 0; i < 4; i++) {
+    snprintf(path, sizeof path, "%s/%s", groups, names[i]);
+    CHECK(!remove(path));
+  }
+}
+
+static void workers_are_as_many_as_usable_cores(void) {
+  char groups[] = "/tmp/gander-groups-XXXXXX";
+  CHECK(mkdtemp(groups) != NULL);
+#ifdef __linux__
+  cpu_set_t set, one;
+  CHECK(!sched_getaffinity(0, sizeof set, &set));
+  check_quotas(groups, CPU_COUNT(&set));
+  CPU_ZERO(&one);
+  for (int i = 0; !CPU_COUNT(&one); i++)
+    if (CPU_ISSET(i, &set)) CPU_SET(i, &one);
+  CHECK(!sched_setaffinity(0, sizeof one, &one));
+  check_quotas(groups, 1);
+  pid_t child = fork();
+  if (!child) {
+    unsetenv("GANDER_THREADS");
+    _exit(workers_count() != 1);
+  }
+  CHECK(child_did_well(child));
+  CHECK(!sched_setaffinity(0, sizeof set, &set));
+#endif
+  CHECK(!rmdir(groups));
+}
+
 static void signatures_are_read(void) {
   Signature s;
   CHECK(signature_parse("x, weight, bias?, stride:pair=2, dim:dim=-1, keepdim:boolean=true, mode:nearest|bilinear=bilinear", &s));
@@ -177,11 +265,13 @@ static void long_graphs_end_without_recursion(void) {
 }
 
 int main(void) {
+  workers_are_as_many_as_usable_cores(); /* first: before there are threads */
   cache_serves_what_was_dropped();
   running_out_is_an_error_that_passes();
   every_allocation_may_fail();
   random_is_philox();
   workers_do_each_piece_once();
+  workers_survive_fork();
   signatures_are_read();
   the_graph_says_what_is_wrong();
   gradients_go_only_where_asked();
