@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { CHANNELS = 16, MOST_WIDTH = 64 }; /* CHANNELS: of a piece of work, whose taps stay in the first cache */
+enum { CHANNELS = 16 }; /* of a piece of work, whose taps stay in the first cache */
 
 typedef struct Pack {
   Kernel *k;
