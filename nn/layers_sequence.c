@@ -92,4 +92,88 @@ static const Layer lstm = {
     lstm_forward,
 };
 
-const Layer *const layers_sequence[] = {&lstm, NULL};
+/* ---- MultiheadAttention: embed_dim, num_heads, dropout, bias, causal ---- */
+
+enum { EMBED_DIM, NUM_HEADS, ATTENTION_DROPOUT, ATTENTION_BIAS, CAUSAL };
+enum { IN_PROJ_WEIGHT, IN_PROJ_BIAS }; /* query's, key's and value's, one above the other */
+enum { QUERY, KEY, VALUE, SIDES };
+
+static bool add_in_proj(Module *m, long width) {
+  const bool bias = m->param[ATTENTION_BIAS].number != 0;
+  Tensor *weight = tensor_own(tensor_new(2, (long[]){SIDES * width, width}));
+  Tensor *zeros = bias ? tensor_zeros(1, (long[]){SIDES * width}) : NULL;
+  return weight && init_xavier_uniform(weight, 1) && module_add_tensor(m, "in_proj_weight", weight, false) &&
+         module_add_tensor(m, "in_proj_bias", zeros, false);
+}
+
+static bool attention_build(Module *m) {
+  for (int i = EMBED_DIM; i <= NUM_HEADS; i++)
+    if (!layer_at_least(m, i, 1)) return false;
+  const long width = whole(m, EMBED_DIM);
+  if (width % whole(m, NUM_HEADS))
+    return nn_fail("nn.%s: embed_dim must be a multiple of num_heads, got %ld and %ld", m->name, width, whole(m, NUM_HEADS)), false;
+  if (!is_probability(m, ATTENTION_DROPOUT) || !add_in_proj(m, width)) return false;
+  Module *out = module_make("Linear", (double)width, (double)width, m->param[ATTENTION_BIAS].number, NN_END);
+  bool ok = out && (!out->tensor[1].tensor || init_constant(out->tensor[1].tensor, 0)) && module_add_child(m, "out_proj", out);
+  module_drop(out);
+  return ok;
+}
+
+/* (N,T,width) to (N,heads,T,D) */
+static Tensor *split_heads(const Module *m, Tensor *t) {
+  if (!t) return NULL;
+  const long heads = whole(m, NUM_HEADS), shape[] = {t->shape[0], t->shape[1], heads, t->shape[2] / heads};
+  return tensor_permute(tensor_reshape(t, 4, shape), 4, (long[]){0, 2, 1, 3});
+}
+
+/* With dropout of the weights that the values get. */
+static Tensor *attend_dropping(const Module *m, Tensor *const *sides) {
+  Tensor *q = split_heads(m, sides[QUERY]), *k = split_heads(m, sides[KEY]), *v = split_heads(m, sides[VALUE]);
+  if (nn_failed()) return NULL;
+  const long queries = q->shape[2], keys = k->shape[2];
+  Tensor *score = tensor_scale(tensor_matmul(q, tensor_transpose(k, -1, -2)), 1 / sqrt((double)q->shape[3]));
+  if (m->param[CAUSAL].number != 0) {
+    Tensor *row = tensor_reshape(tensor_arange(1, (double)queries, 1), 2, (long[]){queries, 1});
+    score = tensor_add(score, tensor_scale(tensor_gt(tensor_arange(1, (double)keys, 1), row), -1e30));
+  }
+  Tensor *p = tensor_dropout(tensor_softmax(score, -1), m->param[ATTENTION_DROPOUT].number, true);
+  return tensor_reshape(tensor_permute(tensor_matmul(p, v), 4, (long[]){0, 2, 1, 3}), 3, sides[QUERY]->shape);
+}
+
+static bool check_sides(const Module *m, int n, Tensor *const *x) {
+  if (n != 1 && n != SIDES) return nn_fail("takes x, or query, key and value, got %d tensors", n), false;
+  for (int i = 0; i < n; i++)
+    if (!layer_wants(1, x + i, 3, whole(m, EMBED_DIM), "(N,T,%ld)")) return false;
+  if (n == 1 || (x[KEY]->shape[0] == x[QUERY]->shape[0] && tensor_same_shape(x[KEY], x[VALUE]))) return true;
+  return nn_fail("query must be (N,T,%ld), key and value (N,S,%ld), got %s, %s and %s", whole(m, EMBED_DIM), whole(m, EMBED_DIM),
+                 tensor_shape_text(x[QUERY]), tensor_shape_text(x[KEY]), tensor_shape_text(x[VALUE])),
+         false;
+}
+
+static Tensor *attention_forward(Module *m, int n, Tensor *const *x) {
+  if (!check_sides(m, n, x)) return NULL;
+  const long width = whole(m, EMBED_DIM);
+  const bool dropping = m->training && m->param[ATTENTION_DROPOUT].number > 0, apart = n == SIDES || dropping;
+  Tensor *weight = m->tensor[IN_PROJ_WEIGHT].tensor, *bias = m->tensor[IN_PROJ_BIAS].tensor, *sides[SIDES] = {0};
+  if (!apart) sides[QUERY] = tensor_linear(x[0], weight, bias);
+  for (int i = 0; apart && i < SIDES; i++)
+    sides[i] = tensor_linear(x[n == SIDES ? i : 0], tensor_narrow(weight, 0, i * width, width),
+                             bias ? tensor_narrow(bias, 0, i * width, width) : NULL);
+  Tensor *y = dropping
+                  ? attend_dropping(m, sides)
+                  : tensor_attention(sides[QUERY], sides[KEY], sides[VALUE], m->param[CAUSAL].number != 0, whole(m, NUM_HEADS));
+  return y ? module_forward(m->child[0].module, y) : NULL;
+}
+
+static const Layer attention = {
+    "MultiheadAttention",
+    "embed_dim:integer, num_heads:integer, dropout:number=0, bias:boolean=true, causal:boolean=false",
+    "Attention of several heads: x (N,T,embed_dim) to itself, or query (N,T,embed_dim) to key and value (N,S,embed_dim), when "
+    "three are given. causal: step t sees only steps up to t. Dropout is of the attention weights.",
+    "nn.MultiheadAttention(8, 2, {causal=true})(tensor.randn(2, 5, 8))\n"
+    "nn.MultiheadAttention(8, 2)(tensor.randn(2, 5, 8), tensor.randn(2, 3, 8), tensor.randn(2, 3, 8))",
+    attention_build,
+    attention_forward,
+};
+
+const Layer *const layers_sequence[] = {&lstm, &attention, NULL};

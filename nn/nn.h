@@ -363,6 +363,9 @@ Tensor *tensor_layer_norm(Tensor *x, Tensor *weight, Tensor *bias,
 Tensor *tensor_dropout(Tensor *x, double p, bool training);
 Tensor *tensor_embedding(Tensor *indices, Tensor *weight); /* (...) from 1, (V,D) -> (...,D) */
 
+/* softmax(query keyT / sqrt(D)) value of heads side by side: query (...,T,heads*D), key (...,S,heads*D), value (...,S,heads*E);
+ * key and value NULL: query is all three, one behind the other in the last dimension. is_causal: step t sees steps up to t. */
+Tensor *tensor_attention(Tensor *query, Tensor *key, Tensor *value, bool is_causal, long heads);
 /* x (N,T,in), weight_ih (4H,in), weight_hh (4H,H), biases (4H), h and c (N,H) or NULL: (2,N,T,H), h and c after each step */
 Tensor *tensor_lstm(Tensor *x, Tensor *weight_ih, Tensor *weight_hh, Tensor *bias_ih, Tensor *bias_hh, Tensor *h, Tensor *c);
 

@@ -5,9 +5,9 @@
 
 #include "row.h"
 
-static const Op *const *const tables[] = {ops_make,   ops_elementwise, ops_activation, ops_arithmetic, ops_compare, ops_loss,
-                                          ops_reduce, ops_softmax,     ops_shape,      ops_slice,      ops_index,   ops_matmul,
-                                          ops_conv,   ops_pool,        ops_norm,       ops_lstm};
+static const Op *const *const tables[] = {ops_make,   ops_elementwise, ops_activation, ops_arithmetic, ops_compare,  ops_loss,
+                                          ops_reduce, ops_softmax,     ops_shape,      ops_slice,      ops_index,    ops_matmul,
+                                          ops_conv,   ops_pool,        ops_norm,       ops_lstm,       ops_attention};
 enum { TABLES = sizeof tables / sizeof *tables, MOST_OPS = 256 };
 
 static const Op *listed[MOST_OPS];

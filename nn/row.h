@@ -47,6 +47,7 @@ extern const Op *const ops_conv[];
 extern const Op *const ops_pool[];
 extern const Op *const ops_norm[];
 extern const Op *const ops_lstm[];
+extern const Op *const ops_attention[];
 
 /* Graph (grad.c): a node is made by op_call when a gradient may be asked for. */
 struct Node {

@@ -8,32 +8,15 @@
 #include "math.h"
 #include "product.h"
 
-enum { SAMPLES = 16, MOST_HEIGHT = 16 };
+enum { SAMPLES = 16 };
 
 typedef struct Job {
   const Lstm *l;
   Panels weight; /* forward (H,4H), backward (4H,H) */
-  const Tile *tile;
   long blocks;
   const real *grad;
   real *slope, *before;
 } Job;
-
-/* to[i] (columns of the panels) = or += from[i] (their depth) times the matrix, for a few rows. */
-static void product(const Job *j, int rows, const real *const *from, real *const *to, bool add) {
-  const Panels *p = &j->weight;
-  real *out[MOST_HEIGHT];
-  int height = j->tile->height < MOST_HEIGHT ? j->tile->height : MOST_HEIGHT, tiles = (rows + height - 1) / height;
-  for (long column = 0; column < p->columns; column += p->width) {
-    long columns = p->columns - column < p->width ? p->columns - column : p->width;
-    const Finish finish = {(int)columns, add, NULL, out};
-    for (int tile = 0; tile < tiles; tile++) {
-      int row = tile * rows / tiles, count = (tile + 1) * rows / tiles - row;
-      for (int r = 0; r < count; r++) out[r] = to[row + r] + column;
-      j->tile->gather(count, from + row, 1, p->depth, p->data + column / p->width * p->panel_step, p->step, &finish);
-    }
-  }
-}
 
 /* Where a state of sample n before step t stands. */
 static const real *before(const Lstm *l, const real *all, const real *first, long n, long t) {
@@ -59,7 +42,7 @@ static void run_block(const Job *j, long from, long to) {
       h[n - from] = before(l, l->h, l->first_h, n, t);
       gates[n - from] = l->gates + (n * l->steps + t) * 4 * l->hidden;
     }
-    product(j, (int)(to - from), h, gates, true);
+    product_few(&j->weight, l->hidden, 4 * l->hidden, to - from, h, gates, true);
     for (long n = from; n < to; n++) {
       long at = (n * l->steps + t) * l->hidden;
       cell(gates[n - from], before(l, l->c, l->first_c, n, t), l->c + at, l->h + at, l->hidden);
@@ -102,7 +85,7 @@ static void back_block(const Job *j, long from, long to) {
       cell_back(l->gates + 4 * at, before(l, l->c, l->first_c, n, t), l->c + at, j->grad + at, grad_c + at, dh[n - from],
                 all_dc + n * l->hidden, j->slope + 4 * at, l->hidden);
     }
-    product(j, (int)(to - from), slope, dh, false);
+    product_few(&j->weight, 4 * l->hidden, l->hidden, to - from, slope, dh, false);
   }
 }
 
@@ -115,9 +98,8 @@ static bool run(Job *j, bool back) {
   const Lstm *l = j->l;
   const long h = l->hidden;
   if (!l->n) return true;
-  j->tile = tile_best();
   j->blocks = (l->n + SAMPLES - 1) / SAMPLES;
-  if (!j->tile || !panels_new(&j->weight, back ? 4 * h : h, back ? h : 4 * h, 1, 1)) return false;
+  if (!panels_new(&j->weight, back ? 4 * h : h, back ? h : 4 * h, 1, 1)) return false;
   if (back)
     panels_fill(&j->weight, 0, 4 * h, l->weight, h, 1);
   else

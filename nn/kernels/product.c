@@ -226,3 +226,17 @@ void product_rows(const void *job, long row, int rows, long tap, long taps, cons
     out[r] = p->out + (row + r) * p->out_step;
   }
 }
+
+void product_few(const Panels *p, long depth, long columns, long rows, const real *const *from, real *const *to, bool add) {
+  const Tile *tile = tile_best();
+  const long tiles = (rows + tile->height - 1) / tile->height;
+  real *out[MOST_HEIGHT];
+  for (long column = 0; column < columns; column += p->width) {
+    const Finish finish = {(int)(columns - column < p->width ? columns - column : p->width), add, NULL, out};
+    for (long t = 0; t < tiles; t++) {
+      const long row = t * rows / tiles, height = (t + 1) * rows / tiles - row;
+      for (long r = 0; r < height; r++) out[r] = to[row + r] + column;
+      tile->gather((int)height, from + row, 1, depth, p->data + column / p->width * p->panel_step, p->step, &finish);
+    }
+  }
+}

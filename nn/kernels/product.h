@@ -39,6 +39,10 @@ typedef struct Product {
 
 void product_run(const Product *p);
 
+/* A product of few rows, on this thread: to[i] is set to, or with `add` grows by, the `depth` numbers at from[i] times the matrix,
+ * as far as its first `columns`. Such parts of the panels' depth and columns as are asked for are read. */
+void product_few(const Panels *p, long depth, long columns, long rows, const real *const *from, real *const *to, bool add);
+
 /* Rows that follow each other: the job of product_rows, a `locate` for one tap. */
 typedef struct ProductRows {
   const real *a;
