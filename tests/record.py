@@ -219,6 +219,18 @@ def ten_steps(name, constructor, lua_class, shapes, forward, lr=0.5):
 
 ten_steps("nn.LSTM training", lambda: torch.nn.LSTM(4, 4, 2, batch_first=True), "nn.LSTM(4, 4, {num_layers=2})",
                [(16, 4), (16, 4), (16,), (16,)] * 2, lambda net, x: net(x)[0])
+attention_inputs = dict(q=randn(2, 3, 4, 5), k=randn(2, 3, 4, 5), v=randn(2, 3, 4, 2))
+case("attention", "q:scaled_dot_product_attention(k, v)", attention_inputs, F.scaled_dot_product_attention)
+case("attention causal", "q:scaled_dot_product_attention(k, v, {is_causal=true})", attention_inputs,
+     lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True))
+
+
+def causal_attention(net, x):
+    return net(x, x, x, attn_mask=torch.nn.Transformer.generate_square_subsequent_mask(5), is_causal=True, need_weights=False)[0]
+
+
+ten_steps("nn.MultiheadAttention training", lambda: torch.nn.MultiheadAttention(4, 2, batch_first=True),
+          "nn.MultiheadAttention(4, 2, {causal=true})", [(12, 4), (12,), (4, 4), (4,)], causal_attention)
 rng = others
 
 # ---- writing

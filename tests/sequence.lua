@@ -1,0 +1,134 @@
+-- Attention and LSTM, whose loops are inside one op, beside the same written out in ops.
+local check = dofile("tests/check.lua")
+
+local function near(name, a, b, bound)
+  local d = (a - b):detach():abs():max():item() / math.max(1, b:detach():abs():max():item())
+  check.that(d <= bound, ("%s: differ by %.2g"):format(name, d))
+end
+
+-- Values, gradients, and gradients of a sum over the gradients.
+local function same(name, f, g, inputs)
+  local a, b = f(table.unpack(inputs)), g(table.unpack(inputs))
+  local weights = tensor.randn(table.unpack(a.shape))
+  near(name, a, b, 2e-6)
+  local da, db = tensor.grad((a * weights):sum(), inputs), tensor.grad((b * weights):sum(), inputs)
+  for i in ipairs(inputs) do near(name .. ": gradient " .. i, da[i], db[i], 1e-5) end
+  local function second(h)
+    local sum = 0
+    for i, grad in ipairs(tensor.grad((h(table.unpack(inputs)) * weights):sum(), inputs, {create_graph = true})) do
+      near(name .. ": gradient in a graph " .. i, grad, db[i], 1e-5)
+      sum = sum + grad:square():sum()
+    end
+    return tensor.grad(sum, inputs)
+  end
+  local sa, sb = second(f), second(g)
+  for i in ipairs(inputs) do near(name .. ": second gradient " .. i, sa[i], sb[i], 1e-4) end
+end
+
+local function leaf(...)
+  return (tensor.randn(...) * 0.5):requires_grad()
+end
+
+-- ---- attention
+
+local function split(t, heads)
+  local N, T, C = table.unpack(t.shape)
+  return t:reshape(N, T, heads, C // heads):permute(1, 3, 2, 4)
+end
+
+local function attention(q, k, v, causal, heads)
+  local N, T, C = table.unpack(q.shape)
+  local score = split(q, heads):matmul(split(k, heads):transpose(-1, -2)) / math.sqrt(C // heads)
+  if causal then score = score + tensor.arange(1, T, 1):reshape(T, 1):lt(tensor.arange(1, k.shape[2], 1)) * -1e9 end
+  return score:softmax(-1):matmul(split(v, heads)):permute(1, 3, 2, 4):reshape(N, T, v.shape[3])
+end
+
+local shapes = { -- N, queries, keys, heads, numbers of a query, of a value
+  {2, 64, 64, 4, 8, 8}, {1, 70, 130, 2, 5, 7}, {3, 1, 9, 1, 1, 1}, {2, 67, 33, 3, 16, 40}, {1, 33, 33, 2, 33, 17}, {2, 130, 130, 1, 3, 2},
+}
+for _, shape in ipairs(shapes) do
+  local N, T, S, heads, D, E = table.unpack(shape)
+  for _, causal in ipairs {false, true} do
+    local name = ("attention %s%s"):format(table.concat(shape, ","), causal and " causal" or "")
+    check.run(name, function()
+      same(name, function(q, k, v) return q:scaled_dot_product_attention(k, v, {is_causal = causal, heads = heads}) end,
+        function(q, k, v) return attention(q, k, v, causal, heads) end,
+        {leaf(N, T, heads * D), leaf(N, S, heads * D), leaf(N, S, heads * E)})
+    end)
+  end
+end
+
+check.run("attention of one tensor that holds all three", function()
+  same("packed", function(x) return x:scaled_dot_product_attention({is_causal = true, heads = 2}) end,
+    function(x) return attention(x:narrow(3, 1, 6), x:narrow(3, 7, 6), x:narrow(3, 13, 6), true, 2) end, {leaf(2, 9, 18)})
+end)
+
+check.run("MultiheadAttention", function()
+  local net, x = nn.MultiheadAttention(8, 2, {dropout = 0.5, causal = true}), tensor.randn(2, 5, 8)
+  local dropped = net(x)
+  net:eval()
+  near("three times the same", net(x, x, x), net(x), 2e-6)
+  check.that((dropped - net(x)):abs():max():item() > 1e-3, "dropout changes what training sees")
+end)
+
+-- ---- LSTM
+
+local function lstm(x, wi, wh, bi, bh, h, c)
+  local H, hs, cs = wh.shape[2], {}, {}
+  for t = 1, x.shape[2] do
+    local gates = x:select(2, t):linear(wi, bi) + h:linear(wh, bh)
+    local i, f = gates:narrow(2, 1, H):sigmoid(), gates:narrow(2, H + 1, H):sigmoid()
+    local g, o = gates:narrow(2, 2 * H + 1, H):tanh(), gates:narrow(2, 3 * H + 1, H):sigmoid()
+    c = f * c + i * g
+    h = o * c:tanh()
+    hs[t], cs[t] = h, c
+  end
+  return tensor.stack({tensor.stack(hs, 2), tensor.stack(cs, 2)}, 1)
+end
+
+for _, shape in ipairs {{1, 1, 1, 1}, {2, 5, 3, 4}, {17, 3, 2, 9}, {40, 4, 7, 33}} do -- N, T, in, hidden
+  local N, T, I, H = table.unpack(shape)
+  local name = "lstm " .. table.concat(shape, ",")
+  check.run(name, function()
+    same(name, function(x, ...) return x:lstm(...) end, lstm,
+      {leaf(N, T, I), leaf(4 * H, I), leaf(4 * H, H), leaf(4 * H), leaf(4 * H), leaf(N, H), leaf(N, H)})
+  end)
+end
+
+check.run("nn.LSTM goes on from its states", function()
+  local net, x = nn.LSTM(3, 4, {num_layers = 2}), tensor.randn(2, 6, 3)
+  local all, h, c = net(x)
+  local _, h1, c1 = net(x:narrow(2, 1, 4))
+  local rest, h2, c2 = net(x:narrow(2, 5, 2), h1, c1)
+  near("output", rest, all:narrow(2, 5, 2), 1e-6)
+  near("h", h2, h, 1e-6)
+  near("c", c2, c, 1e-6)
+  check.equal(select("#", nn.Sequential {net}(x)), 1)
+end)
+
+-- ---- the same bits on any number of threads
+
+check.run("bits", function()
+  local had, first = threads(), nil
+  for n = 1, 3 do
+    threads(n)
+    tensor.seed(3)
+    local x = leaf(20, 70, 24)
+    local y = x:scaled_dot_product_attention({heads = 2, is_causal = true}):lstm(leaf(20, 8), leaf(20, 5))
+    local sum = tensor.grad((y * tensor.randn(2, 20, 70, 5)):sum(), {x})[1]
+    first = first or {y:detach(), sum}
+    check.that(y:detach():eq(first[1]):min():item() == 1, n .. " threads: values")
+    check.that(sum:eq(first[2]):min():item() == 1, n .. " threads: gradient")
+  end
+  threads(had)
+end)
+
+-- ---- what is refused
+
+check.error(function() tensor.randn(2, 3, 4):scaled_dot_product_attention({heads = 2}) end, "multiple of 3 * heads")
+check.error(function() tensor.randn(2, 3, 4):scaled_dot_product_attention(tensor.randn(2, 3, 4)) end, "only key")
+check.error(function() tensor.randn(2, 3):lstm(tensor.randn(8, 3), tensor.randn(8, 2)) end, "x must be (N,T,features)")
+check.error(function() tensor.randn(2, 3, 3):lstm(tensor.randn(8, 2), tensor.randn(8, 2)) end, "weight_ih must be %(8,3)")
+check.error(function() nn.LSTM(2, 3)(tensor.randn(1, 2, 2), tensor.randn(1, 1, 3)) end, "takes x, or x, h and c")
+check.error(function() nn.MultiheadAttention(8, 3) end, "multiple of num_heads")
+check.done()
