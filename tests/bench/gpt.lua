@@ -2,25 +2,10 @@
 local bench = dofile("tests/bench/bench.lua")
 local N, T, width, heads, characters = bench.batch(12), 64, 128, 4, 65
 
-local mask = tensor.arange(1, T, 1):reshape(T, 1):lt(tensor.arange(1, T, 1)) * -1e9
-
-local Attention = nn.module("Attention", {
-  init = function(self)
-    self.qkv = nn.Linear(width, 3 * width)
-    self.out = nn.Linear(width, width)
-  end,
-  forward = function(self, x)
-    local qkv = self.qkv(x):reshape(N, T, 3, heads, width // heads):permute(3, 1, 4, 2, 5)
-    local q, k, v = qkv[1], qkv[2], qkv[3]
-    local score = (q:matmul(k:transpose(-1, -2)) / math.sqrt(width / heads) + mask):softmax(-1)
-    return self.out(score:matmul(v):transpose(2, 3):reshape(N, T, width))
-  end,
-})
-
 local Block = nn.module("Block", {
   init = function(self)
     self.norm1 = nn.LayerNorm(width)
-    self.attention = Attention()
+    self.attention = nn.MultiheadAttention(width, heads, {causal = true})
     self.norm2 = nn.LayerNorm(width)
     self.mlp = nn.Sequential {nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)}
   end,
