@@ -433,7 +433,7 @@ Tensor *module_call(Module *m, int n, Tensor *const *x); /* forward, with the ro
 /* The same with the further results of a layer that has m->more of them, like the last states of an LSTM. */
 enum { MODULE_MORE = 4 }; /* at most */
 Tensor *module_call_all(Module *m, int n, Tensor *const *x, Tensor **more);
-Tensor *module_forward(Module *m, Tensor *x);            /* of one input */
+Tensor *module_forward(Module *m, Tensor *x); /* of one input */
 void module_train(Module *m, bool training);
 Tensor **module_parameters(Module *m, int *n); /* each once; borrowed tensors in an array to memory_free() */
 /* Visits every parameter and buffer with its dotted name, "1.weight", a shared module once; false when visit was. */

@@ -33,7 +33,8 @@ static int threads_call(lua_State *L) {
   Arguments a;
   bind_own_arguments(L, &a);
   double n = a.param[0].number;
-  if (a.place[0] && !(n >= 1 && n <= 64)) return bind_fail(L, "threads: argument 1 (n) must be from 1 to 64, got %I", (lua_Integer)n);
+  if (a.place[0] && !(n >= 1 && n <= 64))
+    return bind_fail(L, "threads: argument 1 (n) must be from 1 to 64, got %I", (lua_Integer)n);
   if (a.place[0]) workers_set((int)n);
   lua_pushinteger(L, workers_count());
   return 1;
