@@ -8,7 +8,7 @@
 #include "math.h"
 #include "product.h"
 
-enum { SAMPLES = 16 };
+enum { SAMPLES = 8 };
 
 typedef struct Job {
   const Lstm *l;
