@@ -37,6 +37,7 @@ OPS = {
     "max": reduction(torch.amax), "logsumexp": reduction(torch.logsumexp),
     "cat": lambda *x, dim: torch.cat(x, dim - 1), "permute": lambda x, order: x.permute(from_zero(order)).contiguous(),
     "transpose": lambda x, a, b: x.transpose(a - 1, b - 1).contiguous(),
+    "scaled_dot_product_attention": lambda q, k, v, is_causal="": F.scaled_dot_product_attention(q, k, v, is_causal=bool(is_causal)),
     "embedding": lambda x, w: F.embedding(x.long() - 1, w),
 }
 

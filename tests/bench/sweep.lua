@@ -14,7 +14,7 @@ local function read_line(line)
     local shape, most = word:match("^([%d,]+)<?(%d*)$")
     if name then
       local list = numbers(value)
-      row.options[name] = #list == 0 and value or #list == 1 and list[1] or list
+      row.options[name] = #list == 0 and (value == "true" or value) or #list == 1 and list[1] or list
     elseif not row.op then
       row.op = word
     elseif not row.what then
