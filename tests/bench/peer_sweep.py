@@ -21,6 +21,10 @@ def norm(x, w, b):
     return F.batch_norm(x, None, None, w, b, True)
 
 
+def attention(q, k, v, is_causal=""):
+    return F.scaled_dot_product_attention(q, k, v, is_causal=bool(is_causal))
+
+
 # by the names and options that gander's ops have; those of images get N,C,H,W
 IMAGES = {
     "conv2d": F.conv2d, "conv_transpose2d": F.conv_transpose2d, "batch_norm": norm,
@@ -37,7 +41,7 @@ OPS = {
     "max": reduction(torch.amax), "logsumexp": reduction(torch.logsumexp),
     "cat": lambda *x, dim: torch.cat(x, dim - 1), "permute": lambda x, order: x.permute(from_zero(order)).contiguous(),
     "transpose": lambda x, a, b: x.transpose(a - 1, b - 1).contiguous(),
-    "scaled_dot_product_attention": lambda q, k, v, is_causal="": F.scaled_dot_product_attention(q, k, v, is_causal=bool(is_causal)),
+    "scaled_dot_product_attention": attention,
     "embedding": lambda x, w: F.embedding(x.long() - 1, w),
 }
 
