@@ -1,6 +1,7 @@
 /* Samples in memory, and batches of them as tensors. */
 #include <string.h>
 
+#include "kernels/pixels.h"
 #include "row.h"
 
 enum { GRAIN = 16384 }; /* values that a worker converts at a time */
@@ -77,14 +78,9 @@ typedef struct Gather {
   long size; /* elements of a sample */
 } Gather;
 
-/* Pixel p as p / 127.5 - 1, so that 0..255 becomes -1..1. */
 static void gather_bytes(void *job, long from, long to) {
   const Gather *g = job;
-  for (long i = from; i < to; i++) {
-    const uint8_t *pixel = g->set->bytes + g->which[i] * g->size;
-    real *out = g->out + i * g->size;
-    for (long j = 0; j < g->size; j++) out[j] = (real)pixel[j] / (real)127.5 - 1;
-  }
+  for (long i = from; i < to; i++) pixels_to_reals(g->set->bytes + g->which[i] * g->size, g->size, g->out + i * g->size);
 }
 
 static void gather_reals(void *job, long from, long to) {
