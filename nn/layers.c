@@ -120,24 +120,34 @@ static const Layer linear = {
     linear_forward,
 };
 
-/* ---- Conv2d: in_channels, out_channels, kernel_size, stride, padding, dilation, bias ---- */
+/* ---- Conv2d: in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias ---- */
 
-static bool conv2d_build(Module *m) {
-  for (int i = 0; i < 6; i++)
-    if (!layer_at_least(m, i, i == 4 ? 0 : 1)) return false;
+static bool groups_divide(const Module *m, long groups) {
   long in = whole(m, 0), out = whole(m, 1);
-  const long *kernel = m->param[2].list;
-  return linear_weights(m, 4, (long[]){kernel[0], kernel[1], in, out}, in * kernel[0] * kernel[1], m->param[6].number != 0, out);
+  if (in % groups == 0 && out % groups == 0) return true;
+  return nn_fail("nn.%s: in_channels and out_channels must be multiples of groups, got %ld, %ld and %ld", m->name, in, out, groups),
+         false;
 }
 
-static ConvShape conv_shape(const Param *stride, const Param *padding, const Param *dilation) {
-  return (ConvShape){
-      {stride->list[0], stride->list[1]}, {padding->list[0], padding->list[1]}, {dilation->list[0], dilation->list[1]}};
+static bool conv2d_build(Module *m) {
+  for (int i = 0; i < 7; i++)
+    if (!layer_at_least(m, i, i == 4 ? 0 : 1)) return false;
+  if (!groups_divide(m, whole(m, 6))) return false;
+  long in = whole(m, 0) / whole(m, 6), out = whole(m, 1);
+  const long *kernel = m->param[2].list;
+  return linear_weights(m, 4, (long[]){kernel[0], kernel[1], in, out}, in * kernel[0] * kernel[1], m->param[7].number != 0, out);
+}
+
+static ConvShape conv_shape(const Param *stride, const Param *padding, const Param *dilation, const Param *groups) {
+  return (ConvShape){{stride->list[0], stride->list[1]},
+                     {padding->list[0], padding->list[1]},
+                     {dilation->list[0], dilation->list[1]},
+                     (long)groups->number};
 }
 
 static Tensor *conv2d_forward(Module *m, int n, Tensor *const *x) {
   if (!layer_wants(n, x, 4, whole(m, 0), "(N,H,W,%ld)")) return NULL;
-  ConvShape s = conv_shape(&m->param[3], &m->param[4], &m->param[5]);
+  ConvShape s = conv_shape(&m->param[3], &m->param[4], &m->param[5], &m->param[6]);
   Activation a = layer_take(m, ACTIVATION_TANH);
   return a.kind ? tensor_conv2d_activated(x[0], part(m, 0), part(m, 1), s, a) : tensor_conv2d(x[0], part(m, 0), part(m, 1), s);
 }
@@ -145,26 +155,29 @@ static Tensor *conv2d_forward(Module *m, int n, Tensor *const *x) {
 static const Layer conv2d = {
     "Conv2d",
     "in_channels:integer, out_channels:integer, kernel_size:pair, stride:pair=1, padding:pair=0, dilation:pair=1, "
-    "bias:boolean=true",
-    "Convolution of images (N,H,W,in_channels); weight (KH,KW,in_channels,out_channels).",
-    "nn.Conv2d(3, 8, 4, {stride=2, padding=1})(tensor.randn(1, 8, 8, 3))",
+    "groups:integer=1, bias:boolean=true",
+    "Convolution of images (N,H,W,in_channels); weight (KH,KW,in_channels/groups,out_channels). Both kinds of channels are cut "
+    "into groups, and each part of those out is made of one part of those in: with groups=in_channels each channel by itself.",
+    "nn.Conv2d(3, 8, 4, {stride=2, padding=1})(tensor.randn(1, 8, 8, 3))\n"
+    "nn.Conv2d(4, 4, 3, {padding=1, groups=4})(tensor.randn(1, 8, 8, 4))",
     conv2d_build,
     conv2d_forward,
 };
 
-/* ---- ConvTranspose2d: in_channels, out_channels, kernel_size, stride, padding, output_padding, bias, dilation ---- */
+/* ---- ConvTranspose2d: in_channels, out_channels, kernel_size, stride, padding, output_padding, groups, bias, dilation ---- */
 
 static bool conv_transpose2d_build(Module *m) {
-  for (int i = 0; i < 8; i++)
-    if (i != 6 && !layer_at_least(m, i, i == 4 || i == 5 ? 0 : 1)) return false;
-  long in = whole(m, 0), out = whole(m, 1);
+  for (int i = 0; i < 9; i++)
+    if (i != 7 && !layer_at_least(m, i, i == 4 || i == 5 ? 0 : 1)) return false;
+  if (!groups_divide(m, whole(m, 6))) return false;
+  long in = whole(m, 0), out = whole(m, 1), part = out / whole(m, 6);
   const long *kernel = m->param[2].list;
-  return linear_weights(m, 4, (long[]){kernel[0], kernel[1], out, in}, out * kernel[0] * kernel[1], m->param[6].number != 0, out);
+  return linear_weights(m, 4, (long[]){kernel[0], kernel[1], part, in}, part * kernel[0] * kernel[1], m->param[7].number != 0, out);
 }
 
 static Tensor *conv_transpose2d_forward(Module *m, int n, Tensor *const *x) {
   if (!layer_wants(n, x, 4, whole(m, 0), "(N,H,W,%ld)")) return NULL;
-  ConvShape s = conv_shape(&m->param[3], &m->param[4], &m->param[7]);
+  ConvShape s = conv_shape(&m->param[3], &m->param[4], &m->param[8], &m->param[6]);
   const long *extra = m->param[5].list;
   Activation a = layer_take(m, ACTIVATION_TANH);
   return a.kind ? tensor_conv_transpose2d_activated(x[0], part(m, 0), part(m, 1), s, extra, a)
@@ -174,8 +187,10 @@ static Tensor *conv_transpose2d_forward(Module *m, int n, Tensor *const *x) {
 static const Layer conv_transpose2d = {
     "ConvTranspose2d",
     "in_channels:integer, out_channels:integer, kernel_size:pair, stride:pair=1, padding:pair=0, output_padding:pair=0, "
-    "bias:boolean=true, dilation:pair=1",
-    "Transposed convolution, which enlarges images (N,H,W,in_channels); weight (KH,KW,out_channels,in_channels).",
+    "groups:integer=1, bias:boolean=true, dilation:pair=1",
+    "Transposed convolution, which enlarges images (N,H,W,in_channels); weight (KH,KW,out_channels/groups,in_channels), groups as "
+    "in "
+    "nn.Conv2d.",
     "nn.ConvTranspose2d(8, 3, 4, {stride=2, padding=1})(tensor.randn(1, 4, 4, 8))",
     conv_transpose2d_build,
     conv_transpose2d_forward,

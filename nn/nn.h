@@ -337,15 +337,16 @@ Tensor *tensor_matmul(Tensor *a,
 Tensor *tensor_linear(Tensor *x, Tensor *weight, Tensor *bias); /* x (...,in) weight (out,in) bias (out) or NULL */
 Tensor *tensor_linear_activated(Tensor *x, Tensor *weight, Tensor *bias, Activation a);
 Tensor *tensor_linear_weight(Tensor *x, Tensor *grad); /* linear's derivative by weight: gradT x */
-/* Convolutions. x (N,H,W,Cin), weight (KH,KW,Cin,Cout), bias (Cout) or NULL; pairs are {height, width}. */
+/* Convolutions. x (N,H,W,Cin), weight (KH,KW,Cin/groups,Cout), bias (Cout) or NULL; pairs are {height, width}. */
 typedef struct ConvShape {
   long stride[2], padding[2], dilation[2];
+  long groups; /* parts of the channels: each of Cout is made of one part of Cin; 0 is as 1 */
 } ConvShape;
 Tensor *tensor_conv2d(Tensor *x, Tensor *weight, Tensor *bias, ConvShape s);
 Tensor *tensor_conv2d_activated(Tensor *x, Tensor *weight, Tensor *bias, ConvShape s, Activation a);
 Tensor *tensor_conv2d_input(Tensor *grad, Tensor *weight, long height, long width, ConvShape s);  /* conv2d's derivative by x */
 Tensor *tensor_conv2d_weight(Tensor *x, Tensor *grad, long kernel_h, long kernel_w, ConvShape s); /* by weight */
-/* x (N,H,W,Cin), weight (KH,KW,Cout,Cin): out = (H-1)*stride - 2*padding + dilation*(K-1) + output_padding + 1 */
+/* x (N,H,W,Cin), weight (KH,KW,Cout/groups,Cin): out = (H-1)*stride - 2*padding + dilation*(K-1) + output_padding + 1 */
 Tensor *tensor_conv_transpose2d(Tensor *x, Tensor *weight, Tensor *bias, ConvShape s, const long output_padding[2]);
 Tensor *tensor_conv_transpose2d_activated(Tensor *x, Tensor *weight, Tensor *bias, ConvShape s, const long output_padding[2],
                                           Activation a);

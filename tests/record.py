@@ -231,6 +231,17 @@ def causal_attention(net, x):
 
 ten_steps("nn.MultiheadAttention training", lambda: torch.nn.MultiheadAttention(4, 2, batch_first=True),
           "nn.MultiheadAttention(4, 2, {causal=true})", [(12, 4), (12,), (4, 4), (4,)], causal_attention)
+
+wide = randn(2, 6, 5, 6)
+case("conv2d groups", "x:conv2d(w, b, {padding=1, groups=3})", dict(x=wide, w=randn(3, 3, 2, 9), b=randn(9)),
+     lambda x, w, b: conv(x, w, b, padding=1, groups=3))
+case("conv2d depthwise", "x:conv2d(w, nil, {stride={1, 2}, padding={2, 0}, dilation={1, 2}, groups=6})",
+     dict(x=wide, w=randn(3, 2, 1, 12)), lambda x, w: conv(x, w, None, stride=(1, 2), padding=(2, 0), dilation=(1, 2), groups=6))
+case("conv_transpose2d groups", "x:conv_transpose2d(w, b, {stride=2, padding=1, groups=2})",
+     dict(x=wide, w=randn(3, 4, 2, 6), b=randn(4)), lambda x, w, b: conv_transpose(x, w, b, stride=2, padding=1, groups=2))
+case("conv_transpose2d depthwise", "x:conv_transpose2d(w, nil, {stride={2, 1}, output_padding={1, 0}, groups=6})",
+     dict(x=wide, w=randn(3, 3, 1, 6)),
+     lambda x, w: conv_transpose(x, w, None, stride=(2, 1), output_padding=(1, 0), groups=6))
 rng = others
 
 # ---- writing

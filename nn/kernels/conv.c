@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "activate.h"
+#include "conv_groups.h"
 #include "gather.h"
 #include "scatter.h"
 #include "winograd.h"
@@ -20,6 +21,7 @@ static void fill(real *to, const real *bias, long n, long columns, Activation th
 
 bool conv_map(const Conv *v, const real *image, const real *weight, const real *bias, real *map) {
   long k = v->k, c = v->c;
+  if (v->groups > 1) return groups_map(v, image, weight, bias, map);
   if (!c || !k || !v->n) return fill(map, bias, v->n * v->map[0] * v->map[1], k, v->then), true;
   Gather g = {.n = v->n,
               .picture = image,
@@ -125,6 +127,7 @@ static bool is_for_scatter(const Conv *v) {
 }
 
 bool conv_image(const Conv *v, const real *map, const real *weight, const real *bias, real *image) {
+  if (v->groups > 1) return groups_image(v, map, weight, bias, image);
   if (!v->c || !v->k || !v->n) return fill(image, bias, v->n * v->image[0] * v->image[1], v->c, v->then), true;
   return is_for_scatter(v) ? scatter_run(v, map, weight, bias, image) : image_by_phases(v, map, weight, bias, image);
 }

@@ -12,6 +12,7 @@
 /* Pairs are {height, width}. */
 typedef struct Conv {
   long n, c, k; /* samples, channels of the image, channels of the map */
+  long groups;  /* that both kinds of channels are cut into: see conv_groups.h */
   long image[2], map[2], kernel[2];
   long stride[2], padding[2], dilation[2];
   Activation then; /* of the result of conv_map or conv_image */

@@ -2,7 +2,7 @@
  * of outer products over the pixels whose tap lies inside the image. */
 #include <string.h>
 
-#include "conv.h"
+#include "conv_groups.h"
 #include "margins.h"
 #include "tile.h"
 #include "winograd.h"
@@ -202,6 +202,7 @@ static bool merge(Sum *s, Tensor **memory) {
 }
 
 bool conv_weight(const Conv *v, const real *image, const real *map, real *weight) {
+  if (v->groups > 1) return groups_weight(v, image, map, weight);
   Sum s = {.v = v, .tile = tile_best(), .first = -v->padding[1], .taps = {v->kernel[0], v->kernel[1]}};
   s.image = (Side){image, v->c, v->image[1], v->image[0], {v->stride[0], v->stride[1]}};
   s.map = (Side){map, v->k, v->map[1], v->map[0], {1, 1}};

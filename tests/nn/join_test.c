@@ -121,21 +121,22 @@ static void test_linear(void) {
           (Case){module_make("Linear", sizes[i][1], sizes[i][2], k % 2, NN_END), activation(k), {sizes[i][0], sizes[i][1]}, 2});
 }
 
-/* With few and many channels, few pixels, strides, dilation, and pixels that no tap reaches. */
+/* With few and many channels, few pixels, strides, dilation, groups, and pixels that no tap reaches. */
 static void test_convolutions(void) {
-  const double sizes[][8] = {/* N, side, in, out, kernel, stride, padding, dilation */
-                             {2, 6, 3, 5, 3, 1, 1, 1},   {2, 8, 20, 40, 4, 2, 1, 1}, {1, 5, 1, 70, 5, 2, 2, 1},
-                             {2, 7, 4, 2, 1, 3, 0, 1},   {3, 4, 33, 1, 4, 1, 0, 1},  {1, 9, 2, 3, 3, 2, 2, 2},
-                             {2, 1, 17, 16, 1, 1, 0, 1}, {2, 6, 3, 4, 2, 4, 1, 1},   {4, 16, 64, 48, 4, 2, 1, 1},
-                             {4, 11, 40, 65, 3, 1, 1, 1}};
+  const double sizes[][9] = {/* N, side, in, out, kernel, stride, padding, dilation, groups */
+                             {2, 6, 3, 5, 3, 1, 1, 1, 1},    {2, 8, 20, 40, 4, 2, 1, 1, 1}, {1, 5, 1, 70, 5, 2, 2, 1, 1},
+                             {2, 7, 4, 2, 1, 3, 0, 1, 1},    {3, 4, 33, 1, 4, 1, 0, 1, 1},  {1, 9, 2, 3, 3, 2, 2, 2, 1},
+                             {2, 1, 17, 16, 1, 1, 0, 1, 1},  {2, 6, 3, 4, 2, 4, 1, 1, 1},   {4, 16, 64, 48, 4, 2, 1, 1, 1},
+                             {4, 11, 40, 65, 3, 1, 1, 1, 1}, {2, 9, 6, 9, 3, 1, 1, 1, 3},   {2, 9, 40, 40, 3, 2, 1, 1, 40},
+                             {3, 6, 20, 40, 5, 1, 2, 1, 20}};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
     for (int k = 0; k < 4; k++) {
       const double *s = sizes[i];
       Case c = {NULL, activation(k), {(long)s[0], (long)s[1], (long)s[1], (long)s[2]}, 4};
-      c.layer = module_make("Conv2d", s[2], s[3], s[4], s[5], s[6], s[7], k / 2, NN_END);
+      c.layer = module_make("Conv2d", s[2], s[3], s[4], s[5], s[6], s[7], s[8], k / 2, NN_END);
       run_case(c);
       c.next = activation(k);
-      c.layer = module_make("ConvTranspose2d", s[2], s[3], s[4], s[5], s[6], 0, k / 2, s[7], NN_END);
+      c.layer = module_make("ConvTranspose2d", s[2], s[3], s[4], s[5], s[6], 0, s[8], k / 2, s[7], NN_END);
       run_case(c);
     }
 }
@@ -183,7 +184,7 @@ static void test_errors(void) {
   Module *net = module_sequential(2, parts), *other = module_sequential(2, refused);
   size_t scope = scope_enter();
   CHECK(!module_forward(net, tensor_ones(4, (long[]){1, 4, 4, 3})));
-  CHECK(strstr(nn_error(), "conv2d(x, weight, bias, stride, padding, dilation): the kernel covers 5x5") != NULL);
+  CHECK(strstr(nn_error(), "conv2d(x, weight, bias, stride, padding, dilation, groups): the kernel covers 5x5") != NULL);
   CHECK_ERROR("layer 1 (Conv2d");
   CHECK(!module_forward(other, tensor_ones(2, (long[]){2, 3})));
   CHECK(strstr(nn_error(), "leaky_relu(x, negative_slope): negative_slope must be 0 or more, got -1") != NULL);

@@ -7,7 +7,7 @@ enum { LAYERS = 4, RESULTS = 3, SIZE = 10, STRIDE = 2 };
 
 /* c, k, kernel: the roads of Winograd's algorithm, of plain sums, of the image of three channels, of a single column. */
 static const long layers[LAYERS][3] = {{48, 56, 4}, {8, 20, 3}, {3, 40, 4}, {64, 1, 4}};
-static const ConvShape shape = {{STRIDE, STRIDE}, {1, 1}, {1, 1}};
+static const ConvShape shape = {{STRIDE, STRIDE}, {1, 1}, {1, 1}, 1};
 
 static Tensor *weight_of(int layer) {
   const long *l = layers[layer];

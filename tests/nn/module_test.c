@@ -246,6 +246,11 @@ static const struct {
     {"Linear", {1e9, 1e9, NN_END}, "out of memory"},
     {"Conv2d", {3, 8, 0, NN_END}, "nn.Conv2d: kernel_size must be a whole number of at least 1, got 0"},
     {"Conv2d", {3, 8, 3, 1, -1, NN_END}, "nn.Conv2d: padding must be a whole number of at least 0, got -1"},
+    {"Conv2d", {3, 8, 3, 1, 0, 1, 0, NN_END}, "nn.Conv2d: groups must be a whole number of at least 1, got 0"},
+    {"Conv2d",
+     {3, 8, 3, 1, 0, 1, 2, NN_END},
+     "nn.Conv2d: in_channels and out_channels must be multiples of groups, got 3, 8 and 2"},
+    {"ConvTranspose2d", {4, 6, 3, 1, 0, 0, 4, NN_END}, "out_channels must be multiples of groups, got 4, 6 and 4"},
     {"ConvTranspose2d", {3, 8, 3, 0, NN_END}, "nn.ConvTranspose2d: stride must be a whole number of at least 1, got 0"},
     {"BatchNorm", {-1, NN_END}, "nn.BatchNorm: num_features must be a whole number of at least 1, got -1"},
     {"Embedding", {3, 0, NN_END}, "nn.Embedding: embedding_dim must be a whole number of at least 1, got 0"},
@@ -275,6 +280,8 @@ static void test_shapes(void) {
   } shapes[] = {
       {"Linear", {3, 4, NN_END}, 3, 3, {2, 5, 3}, {2, 5, 4}},
       {"Conv2d", {3, 8, 4, 2, 1, NN_END}, 4, 4, {2, 8, 6, 3}, {2, 4, 3, 8}},
+      {"Conv2d", {4, 8, 3, 2, 1, 1, 4, NN_END}, 4, 4, {2, 8, 6, 4}, {2, 4, 3, 8}},
+      {"ConvTranspose2d", {6, 4, 5, 2, 2, 1, 2, NN_END}, 4, 4, {2, 4, 3, 6}, {2, 8, 6, 4}},
       {"ConvTranspose2d", {3, 8, 5, 2, 2, 1, NN_END}, 4, 4, {2, 4, 3, 3}, {2, 8, 6, 8}},
       {"BatchNorm", {3, NN_END}, 4, 4, {2, 4, 3, 3}, {2, 4, 3, 3}},
       {"LayerNorm", {3, NN_END}, 2, 2, {2, 3}, {2, 3}},
@@ -335,7 +342,7 @@ static void test_defaults(void) {
   CHECK_NEAR(mean_square(weight(embedding, "weight")), 1, 0.05);
   CHECK(weight(conv, "weight")->shape[2] == 20 && weight(transposed, "weight")->shape[3] == 20);
   module_drop(linear), module_drop(conv), module_drop(transposed), module_drop(embedding);
-  Module *plain = module_make("Conv2d", 1, 1, 1, 1, 0, 1, 0, NN_END), *norm = module_make("BatchNorm", 5, NN_END);
+  Module *plain = module_make("Conv2d", 1, 1, 1, 1, 0, 1, 1, 0, NN_END), *norm = module_make("BatchNorm", 5, NN_END);
   CHECK(!weight(plain, "bias") && plain->tensors == 2);
   CHECK_NEAR((double)weight(norm, "weight")->data[4], 1, 0);
   CHECK_NEAR((double)weight(norm, "bias")->data[4], 0, 0);
