@@ -75,7 +75,16 @@ static void gather(int height, const real *const *a, long taps, long depth, cons
 
 /* ---- outer ---- */
 
+/* A weight's gradient is mostly out of the caches: its rows are on their way while the sums go on. */
+INLINE void fetch_rows(int height, int vectors, const Finish *f) {
+  for (int r = 0; r < height; r++) {
+    __builtin_prefetch(f->out[r], 1);
+    if (vectors > 1) __builtin_prefetch(f->out[r] + LANES, 1);
+  }
+}
+
 INLINE void outer_tile(const int height, const int vectors, const real *a, const real *b, const Walk *w, const Finish *f) {
+  fetch_rows(height, vectors, f);
   START
   EACH_ROW(SUMS)
   for (long n = 0; n < w->count[0]; n++)
