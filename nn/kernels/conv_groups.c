@@ -1,5 +1,8 @@
-/* One group after the other: its channels are copied out, convolved as any others, and the result is copied to its place. */
+/* One group after the other, unless they are many of few channels: its channels are copied out, convolved as any others, and the
+ * result is copied to its place. */
 #include "conv_groups.h"
+
+#include "conv_lanes.h"
 
 enum { IMAGE, WEIGHT, MAP, SIDES, GRAIN = 1024 };
 
@@ -60,6 +63,7 @@ static void put(const Groups *g, int side, real *to, long group, long groups) {
 }
 
 bool groups_map(const Conv *v, const real *image, const real *weight, const real *bias, real *map) {
+  if (lanes_suit(v)) return lanes_map(v, image, weight, bias, map);
   Groups g;
   bool ok = groups_begin(&g, v);
   for (long i = 0; ok && i < v->groups; i++) {
@@ -71,6 +75,7 @@ bool groups_map(const Conv *v, const real *image, const real *weight, const real
 }
 
 bool groups_image(const Conv *v, const real *map, const real *weight, const real *bias, real *image) {
+  if (lanes_suit(v)) return lanes_image(v, map, weight, bias, image);
   Groups g;
   bool ok = groups_begin(&g, v);
   for (long i = 0; ok && i < v->groups; i++) {
@@ -82,6 +87,7 @@ bool groups_image(const Conv *v, const real *map, const real *weight, const real
 }
 
 bool groups_weight(const Conv *v, const real *image, const real *map, real *weight) {
+  if (lanes_suit(v)) return lanes_weight(v, image, map, weight);
   Groups g;
   bool ok = groups_begin(&g, v);
   for (long i = 0; ok && i < v->groups; i++) {
