@@ -1,4 +1,5 @@
-/* Convolutions against sums written out in double, over random and over odd shapes. */
+/* Convolutions against sums written out in double, over random and over odd shapes; winograd_test.c has those that are not
+ * exact. */
 #include "convolution.h"
 
 /* The worst error of an element, by the size of its terms. */
@@ -137,8 +138,10 @@ static void wrong_shapes_are_explained(void) {
 int main(void) {
   check_bits_on_all(LAYERS, passes); /* first: before there are threads */
   random_seed(1);
+  exact_enable(true);
   random_shapes();
   odd_shapes();
+  exact_enable(false);
   check_bits_on_threads(LAYERS, passes);
   for (int i = 0; i < LAYERS; i++) {
     check_warm_step(i, passes);
