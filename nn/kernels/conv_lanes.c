@@ -262,19 +262,25 @@ bool lanes_image(const Conv *v, const real *map, const real *weight, const real 
 #define EACH_TAP(X) X(0) X(1) X(2) X(3) X(4)
 enum { TAPS = 5 };
 
-/* Adds sums of a line's products to those of `taps` neighbouring taps; pixels that follow each other go to two sums. */
-INLINE void add_taps(const int taps, const real *a, long a_step, long a_tap, const real *b, long b_step, long n, real *to,
-                     long to_tap) {
+/* Adds sums of a line's n products to those of `taps` neighbouring taps. Two sums of each at a time share what they read: those
+ * of two channels of the map, or of one channel, that of every other pixel and that of the others. */
+INLINE void add_taps(const int taps, const bool two, const real *a, long a_step, long a_tap, const real *b, long b_step, long n,
+                     real *to, long to_tap) {
+  const long pixels = two ? 1 : 2, a_next = two ? 0 : a_step, b_next = two ? LANES : b_step;
 #define START(t) Vector s##t = {0}, r##t = {0};
 #define ADD(t)                                                                                                                     \
   if (t < taps) s##t += *(const Vector *)(a + t * a_tap) * b0;
 #define ADD_NEXT(t)                                                                                                                \
-  if (t < taps) r##t += *(const Vector *)(a + a_step + t * a_tap) * b1;
+  if (t < taps) r##t += *(const Vector *)(a + a_next + t * a_tap) * b1;
 #define FINISH(t)                                                                                                                  \
-  if (t < taps) *(Vector *)(to + t * to_tap) += s##t + r##t;
+  if (t < taps) {                                                                                                                  \
+    Vector *sum = (Vector *)(to + t * to_tap);                                                                                     \
+    sum[0] += s##t;                                                                                                                \
+    sum[two] += r##t;                                                                                                              \
+  }
   EACH_TAP(START)
-  for (; n > 1; n -= 2, a += 2 * a_step, b += 2 * b_step) {
-    const Vector b0 = *(const Vector *)b, b1 = *(const Vector *)(b + b_step);
+  for (; n >= pixels; n -= pixels, a += pixels * a_step, b += pixels * b_step) {
+    const Vector b0 = *(const Vector *)b, b1 = *(const Vector *)(b + b_next);
     EACH_TAP(ADD)
     EACH_TAP(ADD_NEXT)
   }
@@ -289,8 +295,8 @@ INLINE void add_taps(const int taps, const real *a, long a_step, long a_tap, con
 #undef FINISH
 }
 
-/* Adds what a line of the image and one of the map give to the taps of a kernel row, of channel c and k of groups. */
-INLINE void add_row(const Lanes *l, const real *image, const real *map, real *to, long c, long k) {
+/* Adds what a line of the image and one of the map give to the taps of a kernel row, of channel c and k (and k + 1) of groups. */
+INLINE void add_row(const Lanes *l, const real *image, const real *map, real *to, long c, long k, bool two) {
   const Meet *m = &l->meet[1];
   const long in = l->in.depth, out = l->out.depth, tap = m->tap_step * in * LANES, to_tap = in * out * LANES;
   const long step = m->mul * in * LANES, map_step = out * LANES, n = l->out.size[1];
@@ -298,8 +304,9 @@ INLINE void add_row(const Lanes *l, const real *image, const real *map, real *to
   to += (c * out + k) * LANES;
   for (long v = 0; v < l->kernel[1]; v += TAPS, a += TAPS * tap, to += TAPS * to_tap) {
 #define CASE(t)                                                                                                                    \
-  case t + 1: add_taps(t + 1, a, step, tap, b, map_step, n, to, to_tap); break;
-    switch (l->kernel[1] - v < TAPS ? l->kernel[1] - v : TAPS) { EACH_TAP(CASE) }
+  case 2 * t: add_taps(t + 1, false, a, step, tap, b, map_step, n, to, to_tap); break;                                             \
+  case 2 * t + 1: add_taps(t + 1, true, a, step, tap, b, map_step, n, to, to_tap); break;
+    switch (2 * ((l->kernel[1] - v < TAPS ? l->kernel[1] - v : TAPS) - 1) + two) { EACH_TAP(CASE) }
 #undef CASE
   }
 }
@@ -314,8 +321,9 @@ INLINE void add_band(const Lanes *l, long n, long from, long to, long group, rea
     copy_lines(&l->out, l->other, n, y, y + 1, group, lanes, map);
     for (long u = 0; u < l->kernel[0]; u++) {
       const real *image = line_met(l, lines, first, y, u);
-      for (long i = 0; image && i < in * out; i++)
-        add_row(l, image, map, sum + u * l->kernel[1] * in * out * LANES, i / out, i % out);
+      real *row = sum + u * l->kernel[1] * in * out * LANES;
+      for (long c = 0; image && c < in; c++)
+        for (long k = 0; k < out; k += 2) add_row(l, image, map, row, c, k, k + 1 < out);
     }
   }
 }
