@@ -5,6 +5,7 @@
 #include "conv_groups.h"
 #include "margins.h"
 #include "tile.h"
+#include "turn.h"
 #include "winograd.h"
 
 enum {
@@ -78,12 +79,6 @@ static void walk(const Sum *s, long block, long tap, const Side *image, const Si
   walk_collapse(w);
 }
 
-/* A swapped tile's result, whose columns are rows of the weight. */
-static void transpose(const Finish *f, int rows, long step, real *to) {
-  for (int c = 0; c < f->columns; c++)
-    for (int r = 0; r < rows; r++) to[c * step + r] = (f->add ? to[c * step + r] : 0) + f->out[r][c];
-}
-
 static void sum_tile(const Sum *s, long block, long tap, long tile, long panel, bool add, real *weight) {
   long width = s->tile->width, whole = s->tail.data ? s->columns - s->columns % s->tile->lanes : s->columns;
   long column = panel * width < whole ? panel * width : whole, columns = whole - column < width ? whole - column : width;
@@ -99,8 +94,7 @@ static void sum_tile(const Sum *s, long block, long tap, long tile, long panel, 
   const real *a, *b;
   walk(s, block, tap, image, map, &w, &a, &b);
   s->tile->outer(height, a + row, b + (last ? 0 : column), &w, &f);
-  f.add = add;
-  if (s->swapped) transpose(&f, height, k, to);
+  if (s->swapped) turn(height, f.columns, held, MOST_WIDTH, to, k, add);
 }
 
 /* ---- sharing out ---- */

@@ -1,14 +1,16 @@
-/* Which matrix of a plain product is packed: the second, but when it is transposed and the larger one, then the first
- * takes its place and the result is turned; and when the first has few rows it is not worth packing anything. */
+/* Which matrix of a plain product is packed: the second, but when it is transposed, the larger one and costs more to pack than
+ * that gains, then the first takes its place and the result is turned; and when the first has few rows it is not worth packing
+ * anything. */
 #include "multiply.h"
 
 #include "conv.h"
 #include "product.h"
 
 enum {
-  FEW = 96,     /* rows that do not pay for packing */
-  TOGETHER = 8, /* matrices of a batch that are shared out one to a thread, not each among all */
-  PACKED = 64   /* rows packed at a time */
+  FEW = 96,        /* rows that do not pay for packing */
+  LARGE = 1 << 19, /* numbers that do not either: packed, they are in no cache */
+  TOGETHER = 8,    /* matrices of a batch that are shared out one to a thread, not each among all */
+  PACKED = 64      /* rows packed at a time */
 };
 
 typedef struct Plan {
@@ -66,7 +68,8 @@ static void run_matrices(void *job, long from, long to) {
 bool multiply_run(const Multiply *m) {
   const Tile *tile = tile_best();
   if (!tile) return false;
-  Plan p = {.m = m, .swapped = m->b_transposed && m->m < m->n, .rows = m->m, .columns = m->n};
+  const bool costly = m->m <= FEW || m->k * m->n > LARGE;
+  Plan p = {.m = m, .swapped = m->b_transposed && m->m < m->n && costly, .rows = m->m, .columns = m->n};
   if (p.swapped) p.rows = m->n, p.columns = m->m;
   bool together = m->batch >= TOGETHER, packed = m->b_transposed || m->m > FEW || m->n % tile->lanes;
   if (!packed)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "activate.h"
-#include "kernel.h"
+#include "turn.h"
 
 enum {
   POINTERS = 4096, /* to runs, in a block */
@@ -66,36 +66,11 @@ static void fill_rows(real *to, int width, long columns, long rows, const real *
   }
 }
 
-typedef real Eight __attribute__((vector_size(8 * sizeof(real)), aligned(sizeof(real)), may_alias));
-
-/* Turns blocks of 8 by 8: three times, the first half of the vectors is shuffled into the second. */
-CPU_VARIANTS static void turn_blocks(real *to, int width, long columns, long rows, const real *b, long column_step) {
-  for (long i = 0; i < rows; i += 8)
-    for (long j = 0; j < columns; j += 8) {
-      Eight x[8], y[8];
-      for (int k = 0; k < 8; k++) x[k] = *(const Eight *)(b + (j + k) * column_step + i);
-      for (int round = 0; round < 3; round++) {
-        for (int k = 0; k < 4; k++) {
-          y[2 * k] = __builtin_shufflevector(x[k], x[k + 4], 0, 8, 1, 9, 2, 10, 3, 11);
-          y[2 * k + 1] = __builtin_shufflevector(x[k], x[k + 4], 4, 12, 5, 13, 6, 14, 7, 15);
-        }
-        for (int k = 0; k < 8; k++) x[k] = y[k];
-      }
-      for (int k = 0; k < 8; k++) *(Eight *)(to + (i + k) * width + j) = x[k];
-    }
-}
-
-/* Columns of b, a few rows at a time so that what is written stays in the cache. */
-static void fill_columns(real *to, int width, long columns, long rows, const real *b, long row_step, long column_step) {
-  enum { STEP = 16 };
-  const long whole_rows = row_step == 1 ? rows / 8 * 8 : 0, whole_columns = columns / 8 * 8;
-  turn_blocks(to, width, whole_columns, whole_rows, b, column_step);
-  for (long from = 0; from < rows; from += STEP) {
-    long until = rows - from < STEP ? rows : from + STEP;
-    for (long j = 0; j < width; j++)
-      for (long i = j < whole_columns && from < whole_rows ? (whole_rows < until ? whole_rows : until) : from; i < until; i++)
-        to[i * width + j] = j < columns ? b[i * row_step + j * column_step] : 0;
-  }
+/* Columns that are contiguous in b. */
+static void fill_columns(real *to, int width, long columns, long rows, const real *b, long column_step) {
+  turn(columns, rows, b, column_step, to, width, false);
+  for (long i = 0; columns < width && i < rows; i++)
+    for (long j = columns; j < width; j++) to[i * width + j] = 0;
 }
 
 void panels_fill(const Panels *p, long first, long rows, const real *b, long row_step, long column_step) {
@@ -106,7 +81,7 @@ void panels_fill(const Panels *p, long first, long rows, const real *b, long row
     if (column_step == 1)
       fill_rows(to, p->width, columns, rows, from, row_step);
     else
-      fill_columns(to, p->width, columns, rows, from, row_step, column_step);
+      fill_columns(to, p->width, columns, rows, from, column_step);
   }
 }
 
@@ -150,38 +125,27 @@ static void run_tile(const Run *run, int rows, const real *const *a, long taps, 
     run->tile->gather(rows, a, taps, depth, b, panels->step, f);
 }
 
-/* The same for a result that is turned: by way of a tile that is not. */
-static void run_turned(const Run *run, int rows, const real *const *a, long taps, long depth, const real *b, const Finish *f) {
-  real held[MOST_HEIGHT * MOST_WIDTH], *out[MOST_HEIGHT];
-  for (int r = 0; r < rows; r++) out[r] = held + r * MOST_WIDTH;
-  run_tile(run, rows, a, taps, depth, b, &(Finish){f->columns, false, f->start, out});
-  for (int c = 0; c < f->columns; c++)
-    for (int r = 0; r < rows; r++) {
-      real *to = f->out[r] + c * run->p->turned;
-      *to = f->add ? *to + out[r][c] : out[r][c];
-    }
-}
-
 /* Adds a part of the sums, `taps` runs of `depth` numbers, into the columns of one panel. */
 static void run_panel(const Run *run, const Block *block, long panel, long taps, long depth, long at, bool first) {
   const Product *p = run->p;
   const Panels *b = p->panels;
   int width = b->width == 1 ? DOT_COLUMNS : b->width;
   long column = panel * width, columns = b->columns - column < width ? b->columns - column : width;
-  real start[MOST_WIDTH] = {0}, *out[MOST_HEIGHT];
+  real start[MOST_WIDTH] = {0}, held[TILES * MOST_HEIGHT * MOST_WIDTH], *out[MOST_HEIGHT];
   bool begins = p->bias && first && !p->turned;
   if (begins) memcpy(start, p->bias + column, (size_t)columns * sizeof(real));
   if (p->whole && b->width > 1) columns = (columns + run->tile->lanes - 1) / run->tile->lanes * run->tile->lanes;
-  Finish finish = {(int)columns, !first, begins ? start : NULL, out};
+  Finish finish = {(int)columns, !first && !p->turned, begins ? start : NULL, out};
   const real *from = b->data + column / b->width * b->panel_step + at * b->step, *const *a = block->a;
   real *const *to = block->out;
   for (long tile = block->from; tile < block->to; tile++) {
     int rows = (int)(tile_row(run, tile + 1) - tile_row(run, tile));
-    for (int r = 0; r < rows; r++) out[r] = to[r] + column * (p->turned ? p->turned : 1);
-    (p->turned ? run_turned : run_tile)(run, rows, a, taps, depth, from, &finish);
+    for (int r = 0; r < rows; r++) out[r] = p->turned ? held + (to - block->out + r) * width : to[r] + column;
+    run_tile(run, rows, a, taps, depth, from, &finish);
     a += rows * taps;
     to += rows;
   }
+  if (p->turned) turn(to - block->out, columns, held, width, block->out[0] + column * p->turned, p->turned, !first);
 }
 
 /* What is left to do to the columns from .. to-1 of a block when their sums are complete. */

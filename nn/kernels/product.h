@@ -22,7 +22,8 @@ bool panels_new(Panels *p, long depth, long columns, long run, int copies);
 bool panels_kept(Panels *p, long depth, long columns, long run, Storage *keep, const KeptKey *key, bool *fresh);
 Panels panels_at(const Panels *p, int copy);
 void panels_drop(Panels *p);
-/* Packs rows first..first+rows of the matrix; row i, column j stands at b[i * row_step + j * column_step]. */
+/* Packs rows first..first+rows of the matrix; row i, column j stands at b[i * row_step + j * column_step], and
+ * one of the steps is 1. */
 void panels_fill(const Panels *p, long first, long rows, const real *b, long row_step, long column_step);
 
 typedef struct Product {
