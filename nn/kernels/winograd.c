@@ -23,7 +23,6 @@ typedef struct Run {
   Kernel kernel;
   long blocks, groups, width; /* width: columns of the sums of a group */
   long plane, row;            /* of transformed pixels: from term to term, from tile to tile */
-  bool gaps;                  /* there are terms that some tiles do not use */
   long numbers;               /* of transformed pixels */
   real *memory;               /* of each thread */
   long room;
@@ -31,24 +30,28 @@ typedef struct Run {
 
 /* What a thread works in. */
 typedef struct Room {
-  real *line, *pixels, *sums, *rows;
+  real *line, *pixels, *sums;
 } Room;
 
+/* From point to point: not a multiple of the page, whose lines would take the same place in the cache. */
+static long sums_plane(const Run *r) {
+  return BLOCK * r->width + 32;
+}
+
 static long sums_numbers(const Run *r) {
-  return POINTS * POINTS * BLOCK * r->width;
+  return POINTS * POINTS * sums_plane(r);
 }
 
 /* number: of the run's sums, where two runs share the pixels. */
 static Room room_of(const Run *r, int number) {
   Room room = {.line = r->memory + workers_self() * r->room};
   room.pixels = room.line + tiles_room(&r->tiles, BLOCK);
-  room.rows = room.pixels + r->numbers;
-  room.sums = room.rows + POINTS * BLOCK * r->width + number * sums_numbers(r);
+  room.sums = room.pixels + r->numbers + number * sums_numbers(r);
   return room;
 }
 
 static real *sums_at(const Run *r, const Room *room, int down, int across) {
-  return room->sums + (down * POINTS + across) * BLOCK * r->width;
+  return room->sums + (down * POINTS + across) * sums_plane(r);
 }
 
 /* ---- products ---- */
@@ -116,44 +119,37 @@ static void multiply(const Run *r, const Room *room, const List *lists, long gro
 
 /* ---- back ---- */
 
-/* Writes pixel `across` of each tile of a span, of the line that `rows` hold for each point. */
-static void put_pixels(const Run *r, const Span *s, long y, int across, const real *rows, long column, long columns) {
+/* Sets the results of n tiles of a line, which have as many each, from column `column` on. */
+static void put_tiles(const Run *r, const Span *s, long n, const real *sums, long column, long columns) {
   const Gather *g = r->g;
-  const Mix *m = &winograd_output[r->tiles.filter[1].longest - 1][across];
-  long x = s->x * OUTPUTS + across, tiles = s->tiles, step = OUTPUTS * g->out_step[1] * g->columns;
-  if (x + (tiles - 1) * OUTPUTS >= g->grid[1]) tiles--;
-  real *out =
-      g->out +
-      ((s->n * g->out_size[0] + g->out_first[0] + y * g->out_step[0]) * g->out_size[1] + g->out_first[1] + x * g->out_step[1]) *
-          g->columns +
-      column;
-  Rows all = {out, {0}, step, r->width, tiles, columns};
-  for (int i = 0; i < 3; i++) all.from[i] = rows + m->from[i] * BLOCK * r->width;
-  mix_rows(m->how, &all);
-  for (long t = 0; t < tiles; t++, out += step) {
-    if (g->bias) mix_row(ADD, out, out, g->bias + column, NULL, columns);
-    if (g->then.kind) activate(out, columns, g->then);
-  }
+  const Tiles *t = &r->tiles;
+  long y = g->out_first[0] + tiles_result(t, 0, s->y) * g->out_step[0], line = g->out_size[1] * g->columns;
+  long x = g->out_first[1] + tiles_result(t, 1, s->x) * g->out_step[1], pixel = g->out_step[1] * g->columns;
+  OutputTiles all = {.to = g->out + (s->n * g->out_size[0] + y) * line + x * g->columns + column,
+                     .from = sums,
+                     .bias = g->bias ? g->bias + column : NULL,
+                     .down = POINTS * sums_plane(r),
+                     .across = sums_plane(r),
+                     .line = g->out_step[0] * line,
+                     .pixel = pixel,
+                     .from_step = r->width,
+                     .tiles = n,
+                     .n = columns,
+                     .results = {tiles_results(t, 0, s->y), tiles_results(t, 1, s->x)}};
+  all.to_step = all.results[1] * pixel;
+  mix_output(t->filter[0].kind, t->filter[1].kind, &all);
+  for (long i = 0; i < all.results[0] && g->then.kind; i++)
+    for (long j = 0; j < n * all.results[1]; j++) activate(all.to + i * all.line + j * pixel, columns, g->then);
 }
 
 static void put_block(const Run *r, const Room *room, long from, long to, long group) {
-  const Filter *f = r->tiles.filter;
   long column = group * r->kernel.panels / r->groups * r->kernel.width, columns = r->g->columns - column;
   long until = (group + 1) * r->kernel.panels / r->groups * r->kernel.width;
   if (columns > until - column) columns = until - column;
-  for (long tile = from; tile < to;) {
+  for (long tile = from, n; tile < to; tile += n) {
     Span s = tiles_span(&r->tiles, tile, to);
-    for (int down = 0; down < OUTPUTS && s.y * OUTPUTS + down < r->g->grid[0]; down++) {
-      const Mix *m = &winograd_output[f[0].longest - 1][down];
-      for (int point = 0; point < POINTS; point++) {
-        const real *sum[3];
-        if (!filter_has(&f[1], point)) continue;
-        for (int i = 0; i < 3; i++) sum[i] = sums_at(r, room, m->from[i], point) + (tile - from) * r->width;
-        mix_row(m->how, room->rows + point * BLOCK * r->width, sum[0], sum[1], sum[2], s.tiles * r->width);
-      }
-      for (int across = 0; across < OUTPUTS; across++) put_pixels(r, &s, s.y * OUTPUTS + down, across, room->rows, column, columns);
-    }
-    tile += s.tiles;
+    n = tiles_alike(&r->tiles, 1, s.x, s.tiles);
+    put_tiles(r, &s, n, room->sums + (tile - from) * r->width, column, columns);
   }
 }
 
@@ -166,8 +162,8 @@ static void multiply_line(const Run *r, const Room *room, const List *lists, lon
 }
 
 static void begin(const Run *r, const Room *room, bool *begun) {
-  for (int point = 0; point < POINTS; point++) begun[point] = r->gaps;
-  if (r->gaps) memset(room->sums, 0, (size_t)sums_numbers(r) * sizeof(real));
+  for (int point = 0; point < POINTS; point++) begun[point] = r->tiles.gaps;
+  if (r->tiles.gaps) memset(room->sums, 0, (size_t)sums_numbers(r) * sizeof(real));
 }
 
 static void run_piece(const Run *r, long from, long to, long group) {
@@ -178,7 +174,7 @@ static void run_piece(const Run *r, long from, long to, long group) {
   begin(r, &room, begun);
   for (int y = 0; y < r->tiles.filter[0].terms; y++) {
     tiles_transform(&r->tiles, from, to, y, room.line, &place);
-    if (r->gaps || !y) list_tiles(r, &room, from, to, y, lists);
+    list_tiles(r, &room, from, to, y, lists);
     multiply_line(r, &room, lists, group, y, begun);
   }
   put_block(r, &room, from, to, group);
@@ -193,14 +189,14 @@ static bool is_pair(const Run *a, const Run *b) {
   const Tiles *s = &a->tiles, *t = &b->tiles;
   bool same = s->count[0] == t->count[0] && s->count[1] == t->count[1] && s->first[0] == t->first[0] && s->step[0] == t->step[0];
   const Filter *down[2] = {&s->filter[0], &t->filter[0]}, *across[2] = {&s->filter[1], &t->filter[1]};
-  same = same && down[0]->parts == down[1]->parts && down[0]->terms == down[1]->terms;
-  for (int i = 0; i < 2; i++) same = same && across[i]->parts == 1 && across[i]->longest == 2;
+  same = same && down[0]->parts == down[1]->parts && down[0]->terms == down[1]->terms && down[0]->results == down[1]->results;
+  for (int i = 0; i < 2; i++) same = same && across[i]->parts == 1 && across[i]->kind == F22;
   return same && s->step[1] == 1 && t->step[1] == 1 && t->first[1] - s->first[1] == 1;
 }
 
 /* Pixels in the windows of a block's lines, at most. */
 static long pair_pixels(const Tiles *t) {
-  return OUTPUTS * BLOCK + 2 * (BLOCK / t->count[1] + 2);
+  return 2 * BLOCK + 2 * (BLOCK / t->count[1] + 2);
 }
 
 /* As list_tiles, for the second run if `second`. */
@@ -210,7 +206,7 @@ static void list_pair(const Run *r, const Room *room, int second, long from, lon
   long at[BLOCK], pixel = second;
   for (long tile = from; tile < to; pixel += 2) {
     Span s = tiles_span(&r->tiles, tile, to);
-    for (long i = 0; i < s.tiles; i++, tile++, pixel += OUTPUTS) at[tile - from] = pixel;
+    for (long i = 0; i < s.tiles; i++, tile++, pixel += 2) at[tile - from] = pixel;
   }
   for (int x = 0; x < f->terms; x++) {
     bool plain = f->term[x].point == 1; /* the pixel itself, the tile's second; the others are differences */
@@ -229,7 +225,7 @@ static void run_pair(const Run *pair, long from, long to, long group) {
   for (int y = 0; y < wide.filter[0].terms; y++) {
     tiles_lines(&wide, from, to, y, room->line, room->pixels, room->pixels + pair_pixels(&wide) * pair->row, pair->row);
     for (int i = 0; i < 2; i++) {
-      if (pair[i].gaps || !y) list_pair(&pair[i], &room[0], i, from, to, y, lists[i]);
+      list_pair(&pair[i], &room[0], i, from, to, y, lists[i]);
       multiply_line(&pair[i], &room[i], lists[i], group, y, begun[i]);
     }
   }
@@ -258,11 +254,9 @@ static void run_pieces(void *job, long first, long last) {
 static bool cut(Tiles *t, const Gather *g) {
   *t = (Tiles){.n = g->n, .channels = g->channels, .picture = g->picture};
   for (int i = 0; i < 2; i++) {
-    t->size[i] = g->size[i], t->step[i] = g->step[i], t->first[i] = g->first[i];
-    if (!filter_make(&t->filter[i], g->taps[i], g->tap_step[i], g->step[i])) return false;
+    t->size[i] = g->size[i], t->step[i] = g->step[i], t->first[i] = g->first[i], t->grid[i] = g->grid[i];
   }
-  tiles_cut(t, g->grid);
-  return true;
+  return tiles_cut(t, g->taps, g->tap_step);
 }
 
 /* Numbers of a tile's sums for one column. */
@@ -273,14 +267,14 @@ static long points(const Filter *f) {
   return count[0] * count[1];
 }
 
-/* In multiplications of a channel with a column, what the whole takes; a number transformed costs as much as 9 or 13 of them, one
- * of the kernel 40 (measured). The sums written out multiply all taps. */
+/* In multiplications of a channel with a column, what the whole takes; a number transformed costs as much as 9 or 13 of them
+ * (measured). The sums written out multiply all taps. */
 static bool pays(const Gather *g, const Tiles *t) {
   double terms = t->filter[0].terms * t->filter[1].terms, taps = (double)g->taps[0] * (double)g->taps[1];
   double tiles = (double)t->count[0] * (double)t->count[1], direct = (double)g->grid[0] * (double)g->grid[1] * taps;
   double picture =
       (double)tiles_products(t) + tiles * (9 * terms / (double)g->columns + 13 * (double)points(t->filter) / (double)g->channels);
-  return g->columns > MOST_HEIGHT && (double)g->n * picture + 40 * (terms - taps) < 0.9 * (double)g->n * direct;
+  return g->columns > MOST_HEIGHT && (double)g->n * picture + KERNEL_COST * (terms - taps) < 0.9 * (double)g->n * direct;
 }
 
 bool winograd_suits_gather(const Gather *g) {
@@ -297,7 +291,6 @@ static bool prepare(Run *r, const Gather *g) {
   r->blocks = (tiles + BLOCK - 1) / BLOCK;
   r->groups = (points(t->filter) * BLOCK * columns + SUMS - 1) / SUMS;
   r->plane = BLOCK * r->row;
-  r->gaps = tiles_products(t) < t->filter[0].terms * t->filter[1].terms * t->count[0] * t->count[1];
   return true;
 }
 
@@ -329,7 +322,7 @@ static void share(Runs *all) {
     r->blocks = blocks, r->groups = groups;
     r->width = (panels + groups - 1) / groups * r->kernel.width;
     r->numbers = all->each == 2 ? 2 * pair_pixels(&r->tiles) * r->row : r->tiles.filter[1].terms * r->plane;
-    long wants = tiles_room(&r->tiles, BLOCK) + r->numbers + POINTS * BLOCK * r->width + all->each * sums_numbers(r);
+    long wants = tiles_room(&r->tiles, BLOCK) + r->numbers + all->each * sums_numbers(r);
     if (wants > room) room = wants;
   }
   for (int i = 0; i < all->n; i++) all->run[i].room = room;

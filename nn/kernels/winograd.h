@@ -1,19 +1,24 @@
 /* Convolutions with fewer multiplications (Winograd 1980; Lavin and Gray 2015, arXiv 1509.09308).
  *
  * Two neighbouring results of a filter of three taps, y0 = d0 g0 + d1 g1 + d2 g2 and y1 = d1 g0 + d2 g1 + d3 g2, take four
- * products instead of six, F(2,3), of two taps three instead of four, F(2,2):
+ * products instead of six, F(2,3), of two taps three instead of four, F(2,2), and three results of two taps four instead of
+ * six, F(3,2):
  *
- *   point   F(2,2)              F(2,3)
- *   0       (d0 - d1) g0        (d0 - d2) g0
- *   1       d1 (g0 + g1)        (d1 + d2) (g0 + g1 + g2) / 2      y0 = m0 + m1 + m2
- *   2                           (d2 - d1) (g0 - g1 + g2) / 2      y1 = m1 - m2 - m3
- *   3       (d1 - d2) g1        (d1 - d3) g2
+ *   point   F(2,2)              F(2,3)                            F(3,2)
+ *   0       (d0 - d1) g0        (d0 - d2) g0                      (d0 - d2) g0
+ *   1       d1 (g0 + g1)        (d1 + d2) (g0 + g1 + g2) / 2      (d1 + d2) (g0 + g1) / 2
+ *   2                           (d2 - d1) (g0 - g1 + g2) / 2      (d2 - d1) (g0 - g1) / 2
+ *   3       (d1 - d2) g1        (d1 - d3) g2                      (d1 - d3) -g1
  *
- * In two dimensions they are nested: 9 products for 16, 16 for 36. The results of both are made of products in the same way,
+ *   of two results  y0 = m0 + m1 + m2   y1 = m1 - m2 - m3
+ *   of three        y0 = m0 + m1 + m2   y1 = m1 - m2        y2 = m1 + m2 + m3
+ *
+ * In two dimensions they are nested: 9 products for 16, 16 for 36. The results of each are made of products in the same way,
  * so longer filters are split: 5 taps are 3 and 2 (49 products for 100), and a stride of 2 gives each of both halves of the
  * taps every other pixel (Yepez and Ko 2020, arXiv 2002.00552); what belongs to the same point is summed before it is
- * transformed back. There are only additions and halves in it: the errors are those of sums written out (measured: 2e-7 to
- * 3.5e-7 of the result, root mean square). Algorithms for more results at once need fewer products still, but lose digits. */
+ * transformed back. A tile of F(3,2) that has only two results does without the last point, so that lines of any length
+ * are cut into threes and twos. There are only additions and halves in it: the errors are those of sums written out (measured:
+ * 2e-7 to 3.5e-7 of the result, root mean square). Other points would give fewer products still, but lose digits. */
 #ifndef GANDER_WINOGRAD_H
 #define GANDER_WINOGRAD_H
 
@@ -22,7 +27,7 @@
 
 enum {
   POINTS = 4,
-  OUTPUTS = 2, /* of a tile, along each side */
+  MOST_RESULTS = 3, /* of a tile, along each side */
   MOST_TAPS = 3,
   MOST_PARTS = 4,
   MOST_TERMS = MOST_PARTS * POINTS,
@@ -32,10 +37,25 @@ enum {
 
 /* ---- sums of rows (winograd_mix.c) ---- */
 
-typedef enum How { NOTHING, COPY, MINUS, ADD, SUB, SUM, SUB_SUB, HALF_SUM, HALF_SUB_ADD, ADD_HALF, HALF_SUB } How;
+/* A sum of up to three of something: a, b, c. */
+typedef enum How {
+  NOTHING,
+  ZERO,         /* 0 */
+  COPY,         /* a */
+  MINUS,        /* -a */
+  ADD,          /* a + b */
+  SUB,          /* a - b */
+  HALF_ADD,     /* (a + b) / 2 */
+  HALF_SUB,     /* (a - b) / 2 */
+  SUM,          /* a + b + c */
+  SUB_ADD,      /* a - b + c */
+  SUB_SUB,      /* a - b - c */
+  HALF_SUM,     /* (a + b + c) / 2 */
+  HALF_SUB_ADD, /* (a - b + c) / 2 */
+  ADD_HALF,     /* a + (b + c) / 2 */
+  HALF_SUB_SUB  /* (a - b) / 2 - c */
+} How;
 
-/* a sum of up to three of something: COPY a, MINUS -a, ADD a + b, SUB a - b, SUM a + b + c, SUB_SUB a - b - c, HALF_SUM (a + b + c)
- * / 2, HALF_SUB_ADD (a - b + c) / 2, ADD_HALF a + (b + c) / 2, HALF_SUB (a - b) / 2 */
 typedef struct Mix {
   How how;
   int from[3];
@@ -49,17 +69,38 @@ typedef struct Rows {
 void mix_rows(How how, const Rows *r);
 void mix_row(How how, real *to, const real *a, const real *b, const real *c, long n);
 
-extern const Mix winograd_input[MOST_TAPS][POINTS];          /* of d; by taps - 1 */
-extern const Mix winograd_kernel[MOST_TAPS][POINTS];         /* of g */
-extern const Mix winograd_output[MOST_TAPS][OUTPUTS];        /* of the points; by taps of the longest part */
-extern const Mix winograd_output_back[POINTS];               /* of the two results: the derivative of the one before */
-extern const Mix winograd_kernel_back[MOST_TAPS][MOST_TAPS]; /* of the points: the derivative of winograd_kernel */
+typedef enum Kind { F21, F22, F23, F32, KINDS } Kind; /* F(results, taps) */
+/* Derivatives of the transforms of points into results, BACK + kind, and of a tile of F(3,2) that has two. */
+enum { BACK = KINDS, BACK_TWO = 2 * KINDS, ALL_KINDS };
+
+extern const Mix winograd_input[ALL_KINDS][POINTS];      /* of d, or of the results */
+extern const Mix winograd_kernel[KINDS][POINTS];         /* of g */
+extern const Mix winograd_output[KINDS][MOST_RESULTS];   /* of the points; of the longest part's kind */
+extern const Mix winograd_kernel_back[KINDS][MOST_TAPS]; /* of the points: the derivative of winograd_kernel */
+
+/* Of each of some rows of pixels, which stand `pixel` numbers apart, the points, `plane` numbers apart. */
+typedef struct InputRows {
+  real *to;
+  const real *from;
+  long plane, pixel, to_step, from_step, rows, n; /* n: numbers of a pixel */
+} InputRows;
+void mix_input(int kind, const InputRows *r);
+
+/* Results of tiles, of which so many down and across are set, from points, plus a bias, which may be NULL. */
+typedef struct OutputTiles {
+  real *to;
+  const real *from, *bias;
+  long down, across, line, pixel; /* from point to point, from result to result */
+  long to_step, from_step, tiles, n;
+  long results[2];
+} OutputTiles;
+void mix_output(Kind down, Kind across, const OutputTiles *r);
 
 /* ---- one side of a kernel (winograd_filter.c) ---- */
 
 typedef struct Part {
-  int taps, term; /* term: its first */
-  long tap;       /* its first; the others follow `every` */
+  int kind, taps, term; /* term: its first */
+  long tap, at;         /* its first tap, which reads pixel `at` of the window; the others follow `every` */
 } Part;
 
 /* Which pixels of a tile's window a part's point is the sum of. */
@@ -69,31 +110,42 @@ typedef struct Term {
 } Term;
 
 typedef struct Filter {
-  int parts, terms, longest; /* longest part */
+  int parts, terms, results; /* results: of a tile */
+  Kind kind;                 /* of the longest part */
   long every, window;        /* window: pixels that a tile reads */
   Part part[MOST_PARTS];
   Term term[MOST_TERMS]; /* part by part */
 } Filter;
 
-bool filter_make(Filter *f, long taps, long tap_step, long step); /* false: there is none */
-void filter_make_back(Filter *back, const Filter *f);             /* the terms of results are those of its points */
+bool filter_make(Filter *f, long taps, long tap_step, long step, int results); /* false: there is none */
+void filter_make_back(Filter *back, const Filter *f);                          /* the terms of results are those of its points */
 bool filter_has(const Filter *f, int point);
 int part_rank(const Part *p, int point); /* the term that a point of a part is, counted from its first */
+
+enum { KERNEL_COST = 40 }; /* of a number of the transformed kernel, in products (measured) */
 
 /* ---- pictures cut into tiles (winograd_tiles.c) ---- */
 
 typedef struct Tiles {
-  long n, channels, size[2], step[2], first[2]; /* as in Gather */
+  long n, channels, size[2], step[2], first[2], grid[2]; /* as in Gather */
   const real *picture;
   Filter filter[2];
-  long count[2];            /* tiles of a picture */
+  long count[2], whole[2];  /* tiles of a picture; the first have all results of a tile, the others one fewer */
   long from[2][MOST_TERMS]; /* for each term down and across, from.. to of these tiles: */
-  long to[2][MOST_TERMS];   /* in others it is of zeros, or for a result outside the map */
+  long to[2][MOST_TERMS];   /* in others it is of zeros, or for a result that the tile does not have */
+  bool gaps;                /* some are of zeros */
 } Tiles;
 
-void tiles_cut(Tiles *t, const long *grid); /* sets what follows `filter`, for as many results; all else is set */
+bool tiles_cut(Tiles *t, const long *taps, const long *tap_step); /* sets what follows `picture`; false: there is no filter */
+void tiles_cut_map(Tiles *map, const Tiles *image);               /* whose pixels are the image's results */
 void tiles_use_all(Tiles *t);
 long tiles_products(const Tiles *t); /* of a picture, tiles times terms */
+
+/* The first result of a tile along a side, how many it has inside the grid, and of n tiles that follow, the first ones that
+ * have as many. */
+long tiles_result(const Tiles *t, int side, long tile);
+long tiles_results(const Tiles *t, int side, long tile);
+long tiles_alike(const Tiles *t, int side, long tile, long n);
 
 /* Of all tiles of all pictures, those of one row that lie side by side, at most until `to`. */
 typedef struct Span {

@@ -41,7 +41,7 @@ static void load_taps(const Pack *p, long panel, long c, long rows, real *to) {
 /* A part's mix of taps for one of its points: taps stand `step` numbers apart. */
 static void mix_taps(const Filter *f, const Term *t, const real *taps, long step, real *to, long n) {
   const Part *p = &f->part[t->part];
-  const Mix *m = &winograd_kernel[p->taps - 1][t->point];
+  const Mix *m = &winograd_kernel[p->kind][t->point];
   const real *from[3];
   for (int i = 0; i < 3; i++) from[i] = taps + (p->tap + m->from[i] * f->every) * step;
   mix_row(m->how, to, from[0], from[1], from[2], n);
@@ -89,7 +89,7 @@ bool kernel_make(Kernel *k, const Gather *g, const Filter *filter) {
   if (!tile) return false;
   *k = (Kernel){.width = tile->width, .panels = (g->columns + tile->width - 1) / tile->width, .channels = g->channels};
   for (int x = 0; x < filter[1].terms; x++) k->terms[filter[1].term[x].point]++;
-  KeptKey key = gather_key(g, KEPT_WINOGRAD, 0);
+  KeptKey key = gather_key(g, KEPT_WINOGRAD, filter[0].results * POINTS + filter[1].results);
   k->memory = kept_find(g->keep, &key);
   if (k->memory) return true;
   k->memory = tensor_new(3, (long[]){(long)filter[0].terms * filter[1].terms * k->panels, g->channels, k->width});

@@ -1,27 +1,114 @@
-/* The transform of pictures: first of whole lines, down the window, then along each line, tile by tile. */
+/* Pictures cut into tiles, and their transform: first of whole lines, down the window, then along each line, tile by tile. */
 #include <string.h>
 
 #include "winograd.h"
 
-static bool is_used(const Tiles *t, int side, long tile, const Term *term, long grid) {
-  long at = tile * OUTPUTS * t->step[side] + t->first[side];
+/* ---- tiles ---- */
+
+long tiles_result(const Tiles *t, int side, long tile) {
+  long narrow = tile - t->whole[side];
+  return tile * t->filter[side].results - (narrow > 0 ? narrow : 0);
+}
+
+/* Results that a tile's algorithm gives it. */
+static long results(const Tiles *t, int side, long tile) {
+  return t->filter[side].results - (tile >= t->whole[side]);
+}
+
+long tiles_results(const Tiles *t, int side, long tile) {
+  long left = t->grid[side] - tiles_result(t, side, tile), all = results(t, side, tile);
+  return left < all ? left : all;
+}
+
+long tiles_alike(const Tiles *t, int side, long tile, long n) {
+  long alike = 1;
+  while (alike < n && tiles_results(t, side, tile + alike) == tiles_results(t, side, tile)) alike++;
+  return alike;
+}
+
+/* The last point is of the last result alone. */
+static bool has_point(const Tiles *t, int side, long tile, int point) {
+  return point < POINTS - 1 || tiles_results(t, side, tile) == t->filter[side].results;
+}
+
+static bool is_inside(const Tiles *t, int side, long tile, const Term *term) {
+  long at = tiles_result(t, side, tile) * t->step[side] + t->first[side];
   bool inside = false;
   for (int i = 0; i < 3; i++) {
     long pixel = at + term->mix.from[i]; /* those that the mix does not have are its part's first pixel */
     inside = inside || (pixel >= 0 && pixel < t->size[side]);
   }
-  return inside && (term->point < POINTS - 1 || tile * OUTPUTS + 1 < grid); /* the last point is of the second result alone */
+  return inside;
 }
 
-void tiles_cut(Tiles *t, const long *grid) {
-  for (int side = 0; side < 2; side++) {
-    t->count[side] = (grid[side] + OUTPUTS - 1) / OUTPUTS;
-    for (int i = 0; i < t->filter[side].terms; i++) {
-      long from = 0, to = t->count[side];
-      while (from < to && !is_used(t, side, from, &t->filter[side].term[i], grid[side])) from++;
-      while (from < to && !is_used(t, side, to - 1, &t->filter[side].term[i], grid[side])) to--;
-      t->from[side][i] = from, t->to[side][i] = to;
+static bool is_used(const Tiles *t, int side, long tile, const Term *term) {
+  return has_point(t, side, tile, term->point) && is_inside(t, side, tile, term);
+}
+
+static void use_terms(Tiles *t, int side) {
+  for (int i = 0; i < t->filter[side].terms; i++) {
+    const Term *term = &t->filter[side].term[i];
+    long from = 0, to = t->count[side];
+    while (from < to && !is_used(t, side, from, term)) from++;
+    while (from < to && !is_used(t, side, to - 1, term)) to--;
+    t->from[side][i] = from, t->to[side][i] = to;
+  }
+}
+
+/* A line of any length is cut into tiles of two results, of which the last may lie half outside, or into threes and at the end at
+ * most two twos. */
+static bool cut_side(Tiles *t, int side, long taps, long tap_step, int each) {
+  long grid = t->grid[side];
+  if (!filter_make(&t->filter[side], taps, tap_step, t->step[side], each)) return false;
+  t->count[side] = (grid + each - 1) / each;
+  t->whole[side] = each < 3 ? t->count[side] : grid / 3 - (grid % 3 == 1 && grid > 1);
+  use_terms(t, side);
+  return true;
+}
+
+static long side_products(const Tiles *t, int side) {
+  long products = 0;
+  for (int i = 0; i < t->filter[side].terms; i++) products += t->to[side][i] - t->from[side][i];
+  return products;
+}
+
+long tiles_products(const Tiles *t) {
+  return side_products(t, 0) * side_products(t, 1);
+}
+
+static bool has_gaps(const Tiles *t, int side) {
+  long products = 0;
+  for (int i = 0; i < t->filter[side].terms; i++)
+    for (long tile = 0; tile < t->count[side]; tile++) products += has_point(t, side, tile, t->filter[side].term[i].point);
+  return products > side_products(t, side);
+}
+
+/* In products of all pictures; a number of the transformed kernel costs as much as KERNEL_COST of them. */
+static double cost(const Tiles *t) {
+  return (double)t->n * (double)tiles_products(t) + KERNEL_COST * t->filter[0].terms * t->filter[1].terms;
+}
+
+bool tiles_cut(Tiles *t, const long *taps, const long *tap_step) {
+  const Tiles uncut = *t;
+  bool found = false;
+  for (int down = 2; down <= MOST_RESULTS; down++)
+    for (int across = 2; across <= MOST_RESULTS; across++) {
+      Tiles other = uncut;
+      if (!cut_side(&other, 0, taps[0], tap_step[0], down) || !cut_side(&other, 1, taps[1], tap_step[1], across)) continue;
+      if (!found || cost(&other) < cost(t)) *t = other;
+      found = true;
     }
+  t->gaps = found && (has_gaps(t, 0) || has_gaps(t, 1));
+  return found;
+}
+
+void tiles_cut_map(Tiles *map, const Tiles *image) {
+  for (int side = 0; side < 2; side++) {
+    map->size[side] = map->grid[side] = image->grid[side];
+    map->step[side] = 1;
+    map->count[side] = image->count[side], map->whole[side] = image->whole[side];
+    filter_make_back(&map->filter[side], &image->filter[side]);
+    use_terms(map, side);
   }
 }
 
@@ -30,42 +117,47 @@ void tiles_use_all(Tiles *t) {
     for (int i = 0; i < MOST_TERMS; i++) t->from[side][i] = 0, t->to[side][i] = t->count[side];
 }
 
-long tiles_products(const Tiles *t) {
-  long products[2] = {0, 0};
-  for (int side = 0; side < 2; side++)
-    for (int i = 0; i < t->filter[side].terms; i++) products[side] += t->to[side][i] - t->from[side][i];
-  return products[0] * products[1];
-}
-
 Span tiles_span(const Tiles *t, long from, long to) {
   Span s = {from / t->count[1] / t->count[0], from / t->count[1] % t->count[0], from % t->count[1], to - from};
   if (s.tiles > t->count[1] - s.x) s.tiles = t->count[1] - s.x;
   return s;
 }
 
-/* Pixels of a line that `tiles` tiles read. */
-static long reach(const Tiles *t, long tiles) {
-  return (tiles - 1) * OUTPUTS * t->step[1] + t->filter[1].window;
+/* ---- transform ---- */
+
+/* Pixels of a line that a span's tiles read. */
+static long reach(const Tiles *t, const Span *s) {
+  return (tiles_result(t, 1, s->x + s->tiles - 1) - tiles_result(t, 1, s->x)) * t->step[1] + t->filter[1].window;
 }
 
 /* Numbers of a line that so many tiles read, at most. */
 static long line_room(const Tiles *t, long tiles) {
-  return reach(t, tiles < t->count[1] ? tiles : t->count[1]) * t->channels;
+  long most = tiles < t->count[1] ? tiles : t->count[1];
+  return ((most - 1) * t->filter[1].results * t->step[1] + t->filter[1].window) * t->channels;
 }
 
 long tiles_room(const Tiles *t, long tiles) {
   return 2 * line_room(t, tiles);
 }
 
-/* One line of a span's window, mixed of the picture's lines, its pixels `row` numbers apart; zeros, filled in here, stand for
- * those outside. */
-static void mix_lines(const Tiles *t, const Span *s, const Mix *m, real *zeros, real *line, long row) {
-  long c = t->channels, left = s->x * OUTPUTS * t->step[1] + t->first[1], width = reach(t, s->tiles), right = left + width;
+static int kind_in(const Tiles *t, int side, long tile, int kind) {
+  return kind == BACK + F32 && tile >= t->whole[side] ? BACK_TWO : kind;
+}
+
+static const Mix *line_mix(const Tiles *t, long y, const Term *term) {
+  int kind = kind_in(t, 0, y, t->filter[0].part[term->part].kind);
+  return kind == BACK_TWO ? &winograd_input[kind][term->point] : &term->mix;
+}
+
+/* A term of a span's window, pixels `row` numbers apart; zeros, filled in here, stand for lines outside the picture. */
+static void mix_lines(const Tiles *t, const Span *s, int term, real *zeros, real *line, long row) {
+  const Mix *m = line_mix(t, s->y, &t->filter[0].term[term]);
+  long c = t->channels, left = tiles_result(t, 1, s->x) * t->step[1] + t->first[1], right = left + reach(t, s);
   long from = left < 0 ? 0 : left, to = right < t->size[1] ? right : t->size[1];
   if (to < from) to = from = left;
   Rows rows = {line + (from - left) * row, {0}, row, c, to - from, c};
   for (int i = 0; i < 3; i++) {
-    long y = s->y * OUTPUTS * t->step[0] + t->first[0] + m->from[i];
+    long y = tiles_result(t, 0, s->y) * t->step[0] + t->first[0] + m->from[i];
     bool inside = y >= 0 && y < t->size[0];
     if (!inside) memset(zeros, 0, (size_t)((to - from) * c) * sizeof(real));
     rows.from[i] = inside ? t->picture + ((s->n * t->size[0] + y) * t->size[1] + from) * c : zeros;
@@ -76,17 +168,19 @@ static void mix_lines(const Tiles *t, const Span *s, const Mix *m, real *zeros, 
   memset(line + (to - left) * row, 0, (size_t)((right - to) * row) * sizeof(real));
 }
 
-/* A term across of the tiles of a span that use it, whose line is mixed; to: of the span's first tile. */
-static void mix_tiles(const Tiles *t, const Span *s, int x, const real *line, real *to, const Place *p) {
-  const Mix *m = &t->filter[1].term[x].mix;
-  long c = t->channels, skip = t->from[1][x] > s->x ? t->from[1][x] - s->x : 0, step = OUTPUTS * t->step[1] * c;
-  long tiles = (t->to[1][x] < s->x + s->tiles ? t->to[1][x] - s->x : s->tiles) - skip;
-  to += skip * p->row;
-  line += skip * step;
-  for (long strip = 0; strip < c && tiles > 0; strip += p->strip, to += p->strip_step) {
-    Rows rows = {to, {0}, p->row, step, tiles, c - strip < p->strip ? c - strip : p->strip};
-    for (int i = 0; i < 3; i++) rows.from[i] = line + m->from[i] * c + strip;
-    mix_rows(m->how, &rows);
+/* The terms across of n tiles from x on, which have as many results each; line: mixed, from the first one's window on. */
+static void mix_tiles(const Tiles *t, long x, long n, const real *line, real *to, const Place *p) {
+  const Filter *f = &t->filter[1];
+  long c = t->channels, pixel = t->step[1] * c;
+  InputRows rows = {.plane = p->plane, .pixel = pixel, .to_step = p->row, .from_step = results(t, 1, x) * pixel, .rows = n};
+  for (int i = 0; i < f->parts; i++) {
+    int kind = kind_in(t, 1, x, f->part[i].kind);
+    const real *from = line + f->part[i].at * c;
+    real *part = to + f->part[i].term * p->plane;
+    for (long strip = 0; strip < c; strip += p->strip, part += p->strip_step) {
+      rows.from = from + strip, rows.to = part, rows.n = c - strip < p->strip ? c - strip : p->strip;
+      mix_input(kind, &rows);
+    }
   }
 }
 
@@ -95,9 +189,12 @@ void tiles_transform(const Tiles *t, long from, long to, int term, real *room, c
   for (long tile = from; tile < to;) {
     Span s = tiles_span(t, tile, to);
     if (s.y >= t->from[0][term] && s.y < t->to[0][term]) {
-      mix_lines(t, &s, &t->filter[0].term[term].mix, zeros, room, t->channels);
-      for (int x = 0; x < t->filter[1].terms; x++)
-        mix_tiles(t, &s, x, room, place->to + x * place->plane + (tile - from) * place->row, place);
+      mix_lines(t, &s, term, zeros, room, t->channels);
+      for (long i = 0, alike; i < s.tiles; i += alike) {
+        long first = tiles_result(t, 1, s.x + i) - tiles_result(t, 1, s.x);
+        alike = tiles_alike(t, 1, s.x + i, s.tiles - i);
+        mix_tiles(t, s.x + i, alike, room + first * t->step[1] * t->channels, place->to + (tile - from + i) * place->row, place);
+      }
     }
     tile += s.tiles;
   }
@@ -106,9 +203,9 @@ void tiles_transform(const Tiles *t, long from, long to, int term, real *room, c
 void tiles_lines(const Tiles *t, long from, long to, int term, real *zeros, real *lines, real *differences, long row) {
   for (long tile = from; tile < to;) {
     Span s = tiles_span(t, tile, to);
-    long width = reach(t, s.tiles);
+    long width = reach(t, &s);
     if (s.y >= t->from[0][term] && s.y < t->to[0][term]) {
-      mix_lines(t, &s, &t->filter[0].term[term].mix, zeros, lines, row);
+      mix_lines(t, &s, term, zeros, lines, row);
       mix_rows(SUB, &(Rows){differences, {lines, lines + row}, row, row, width - 1, t->channels});
     }
     tile += s.tiles, lines += width * row, differences += width * row;

@@ -140,7 +140,7 @@ static void multiply_pieces(void *job, long from, long to) {
 
 /* One of a part's taps from its points: sums of the part's first term stand at `from`, the next `step` numbers on. */
 static void mix_points(const Part *p, int tap, const real *from, long step, real *to, long n) {
-  const Mix *m = &winograd_kernel_back[p->taps - 1][tap];
+  const Mix *m = &winograd_kernel_back[p->kind][tap];
   const real *row[3];
   for (int i = 0; i < 3; i++) row[i] = from + (p->term + part_rank(p, m->from[i])) * step;
   mix_row(m->how, to, row[0], row[1], row[2], n);
@@ -171,15 +171,11 @@ static void finish(void *job, long from, long to) {
 
 static bool cut(const Conv *v, Tiles *image, Tiles *map) {
   *image = (Tiles){.n = v->n, .channels = v->c};
-  *map = (Tiles){.n = v->n, .channels = v->k, .step = {1, 1}};
-  for (int i = 0; i < 2; i++) {
-    image->size[i] = v->image[i], image->step[i] = v->stride[i], image->first[i] = -v->padding[i];
-    map->size[i] = v->map[i];
-    if (!filter_make(&image->filter[i], v->kernel[i], v->dilation[i], v->stride[i])) return false;
-    filter_make_back(&map->filter[i], &image->filter[i]);
-  }
-  tiles_cut(image, v->map);
-  tiles_cut(map, v->map);
+  *map = (Tiles){.n = v->n, .channels = v->k};
+  for (int i = 0; i < 2; i++)
+    image->size[i] = v->image[i], image->step[i] = v->stride[i], image->first[i] = -v->padding[i], image->grid[i] = v->map[i];
+  if (!tiles_cut(image, v->kernel, v->dilation)) return false;
+  tiles_cut_map(map, image);
   return true;
 }
 

@@ -77,14 +77,22 @@ static void odd_shapes(void) {
       {30, {10, 42}, 32, 4, {4, 4}, {{2, 2}, {0, 1}, {1, 1}, 1}, {0}, {0}},
       {90, {12, 14}, 33, 4, {5, 4}, {{2, 2}, {2, 1}, {1, 1}, 1}, {0}, {0}}, /* of five taps down */
       {1, {64, 8}, 34, 300, {4, 4}, half, {0}, {0}},                        /* columns in groups */
+      {25, {16, 14}, 20, 18, {4, 4}, half, {0}, {0}},                       /* three results and two, one and two times */
+      {25, {20, 5}, 18, 20, {2, 2}, one, {0}, {0}},                         /* three down, two across */
+      {1, {1, 3078}, 18, 17, {1, 2}, one, {0}, {0}},                          /* more tiles in a picture than in a round */
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_case(cases[i]);
 }
 
 /* ---- bits ---- */
 
-enum { LAYERS = 4 };
-static const long layers[LAYERS][4] = {{48, 72, 4, 2}, {64, 33, 5, 2}, {50, 48, 5, 1}, {40, 40, 3, 1}}; /* c, k, kernel, stride */
+enum { LAYERS = 5 };
+static const long layers[LAYERS][4] = {/* c, k, kernel, stride */
+                                       {48, 72, 4, 2},
+                                       {64, 33, 5, 2},
+                                       {50, 48, 5, 1},
+                                       {40, 40, 3, 1},
+                                       {40, 72, 2, 1}};
 
 static void passes(Tensor **out, int layer) {
   random_seed(5);
