@@ -1,4 +1,4 @@
-"""The tests of products and convolutions pass with each set of kernels that this CPU runs."""
+"""The tests of kernels pass with each set of them that this CPU runs."""
 
 import os
 import re
@@ -28,7 +28,7 @@ if "generic" not in sets:
     failed += 1
     print("FAILED to learn what GANDER_CPU may be:", wrong.stderr)
 for cpu in sets:
-    for test in ("product_test", "conv_test", "winograd_test", "join_test"):
+    for test in ("product_test", "conv_test", "winograd_test", "pool_test", "sequence_test", "join_test"):
         more, bad, text = run(test, cpu)
         passed += more
         failed += bad

@@ -1,6 +1,8 @@
 /* Pooling and upsampling against the definitions, pixel by pixel; what they refuse. */
 #include "test.h"
 
+#include <stdlib.h>
+
 static const long kernels[][2] = {{1, 1}, {2, 2}, {3, 2}, {2, 5}, {4, 4}}, strides[][2] = {{1, 1}, {2, 2}, {3, 1}};
 
 static double pixel(const Tensor *x, long n, long row, long column, long channel) {
@@ -67,6 +69,51 @@ static void gradients_of_all_kinds(void) {
       for (long padding = 0; padding < 4; padding++)
         if (2 * (padding & 1) <= kernels[k][0] && 2 * (padding >> 1) <= kernels[k][1])
           largest_goes_back(x, kernels[k], strides[s], (long[]){padding & 1, padding >> 1});
+}
+
+/* avg_pool2d's gradient: each pixel of a window gets its part. Adds to `to` what pixel i of g gives. */
+static void spread(const Tensor *x, const Tensor *g, long i, const long *kernel, const long *stride, const long *padding,
+                   double *to) {
+  long place[4], rest = i;
+  for (int d = 3; d >= 0; d--) place[d] = rest % g->shape[d], rest /= g->shape[d];
+  for (long j = 0; j < kernel[0] * kernel[1]; j++) {
+    long row = place[1] * stride[0] - padding[0] + j / kernel[1], column = place[2] * stride[1] - padding[1] + j % kernel[1];
+    if (row < 0 || column < 0 || row >= x->shape[1] || column >= x->shape[2]) continue;
+    to[((place[0] * x->shape[1] + row) * x->shape[2] + column) * x->shape[3] + place[3]] +=
+        (double)g->data[i] / (double)(kernel[0] * kernel[1]);
+  }
+}
+
+static void mean_goes_back(Tensor *x, const long *kernel, const long *stride, const long *padding) {
+  Tensor *y = tensor_avg_pool2d(x, kernel, stride, padding), *d = NULL, *g = y ? tensor_randn(4, y->shape) : NULL;
+  CHECK(g && tensor_gradients(y, g, 1, &x, 0, &d));
+  double *want = calloc((size_t)tensor_numel(x) + 1, sizeof *want), worst = 0;
+  for (long i = 0; g && i < tensor_numel(g); i++) spread(x, g, i, kernel, stride, padding, want);
+  for (long i = 0; d && i < tensor_numel(x); i++) worst = fmax(worst, fabs(want[i] - (double)d->data[i]));
+  CHECK_NEAR(worst, 0, 2e-6);
+  free(want);
+}
+
+static long from_to(long low, long high) {
+  return low + (long)random_below((uint64_t)(high - low + 1));
+}
+
+static void pools_of_random_shapes(void) {
+  for (int i = 0; i < 200; i++) {
+    size_t scope = scope_enter();
+    long kernel[2], stride[2], padding[2], side[2], channels = i % 4 ? from_to(1, 17) : from_to(18, 70);
+    for (int d = 0; d < 2; d++) {
+      kernel[d] = from_to(1, 5), stride[d] = from_to(1, 4), padding[d] = from_to(0, kernel[d] / 2);
+      long least = kernel[d] - 2 * padding[d];
+      side[d] = from_to(least < 1 ? 1 : least, kernel[d] + 9);
+    }
+    Tensor *x = tensor_randint(-5, 5, 4, (long[]){from_to(0, 3), side[0], side[1], channels});
+    pools(x, kernel, stride, padding);
+    tensor_set_requires_grad(x, true);
+    largest_goes_back(x, kernel, stride, padding);
+    mean_goes_back(x, kernel, stride, padding);
+    scope_leave(scope, NULL);
+  }
 }
 
 /* The gradient goes to the first of equals; NaN is the largest; -infinity has a place too. */
@@ -138,6 +185,7 @@ int main(void) {
   random_seed(1);
   pools_of_all_kinds();
   gradients_of_all_kinds();
+  pools_of_random_shapes();
   largest_has_one_place();
   upsamples();
   refuses();

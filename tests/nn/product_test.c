@@ -38,18 +38,31 @@ static void one(long m, long k, long n) {
   scope_leave(scope, NULL);
 }
 
+/* Products of many, and their gradients: g bT, and aT g, which is the transpose of gT a. */
 static void many(long batch, long m, long k, long n, bool broadcast) {
   size_t scope = scope_enter();
-  Tensor *a = tensor_randn(3, (long[]){broadcast ? 1 : batch, m, k}), *b = tensor_randn(3, (long[]){batch, k, n});
-  Tensor *c = tensor_matmul(a, b);
-  for (long i = 0; c && i < batch; i++)
-    check("batched", worst(a->data + (broadcast ? 0 : i * m * k), b->data + i * k * n, c->data + i * m * n, m, k, n, false), m, k,
-          n);
+  Tensor *a = tensor_randn(3, (long[]){broadcast ? 1 : batch, m, k}), *b = tensor_randn(3, (long[]){batch, k, n}), *d[2];
+  tensor_set_requires_grad(a, true), tensor_set_requires_grad(b, true);
+  Tensor *c = tensor_matmul(a, b), *g = tensor_randn(3, (long[]){batch, m, n});
+  CHECK(c && tensor_numel(c) == batch * m * n && tensor_gradients(c, g, 2, (Tensor *[]){a, b}, 0, d));
+  for (long i = 0; !nn_failed() && i < batch; i++) {
+    const real *ai = a->data + (broadcast ? 0 : i * m * k), *bi = b->data + i * k * n, *gi = g->data + i * m * n;
+    Tensor *turned = tensor_transpose(tensor_from(2, (long[]){m, k}, ai), 0, 1);
+    check("batched", worst(ai, bi, c->data + i * m * n, m, k, n, false), m, k, n);
+    if (!broadcast) check("batched, gradient of a", worst(gi, bi, d[0]->data + i * m * k, m, n, k, true), m, n, k);
+    check("batched, gradient of b", worst(turned->data, gi, d[1]->data + i * k * n, k, m, n, false), k, m, n);
+  }
   scope_leave(scope, NULL);
 }
 
+static long few(long most) {
+  return (long)random_below((uint64_t)most + 1);
+}
+
 static void values(void) {
-  for (int i = 0; i < 100; i++) one(1 + (long)random_below(120), 1 + (long)random_below(90), 1 + (long)random_below(120));
+  for (int i = 0; i < 100; i++) one(1 + few(119), 1 + few(89), 1 + few(119));
+  for (int i = 0; i < 100; i++) one(few(17), few(17), few(17));
+  for (int i = 0; i < 150; i++) many(few(9), few(i % 5 ? 17 : 70), few(i % 4 ? 17 : 70), few(i % 3 ? 17 : 70), i % 2);
   one(1, 1, 1);
   one(1, 300, 200);  /* a vector from the left */
   one(200, 300, 1);  /* and from the right */
