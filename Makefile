@@ -193,16 +193,17 @@ run: ## install what is missing, build, train a GAN on Fashion-MNIST (ARGS='--ep
 	@if [ -t 0 ]; then exec ./gander -i scripts/dcgan.lua $(ARGS); else exec ./gander scripts/dcgan.lua $(ARGS); fi
 
 SHARE = $(DESTDIR)$(PREFIX)/share/gander
+HEADERS = nn.h tensor.h ops.h modules.h train.h
 
 install: all ## install to PREFIX, /usr/local by default
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include/gander $(SHARE)/scripts
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/gander
 	install -m 644 $(BUILD)/libgander.a $(DESTDIR)$(PREFIX)/lib/libgander.a
-	install -m 644 nn/nn.h $(DESTDIR)$(PREFIX)/include/gander/nn.h
+	install -m 644 $(HEADERS:%=nn/%) $(DESTDIR)$(PREFIX)/include/gander
 	install -m 644 $(wildcard scripts/*.lua) $(SHARE)/scripts
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(PREFIX)/bin/gander $(DESTDIR)$(PREFIX)/lib/libgander.a $(DESTDIR)$(PREFIX)/include/gander/nn.h
+	rm -f $(DESTDIR)$(PREFIX)/bin/gander $(DESTDIR)$(PREFIX)/lib/libgander.a $(HEADERS:%=$(DESTDIR)$(PREFIX)/include/gander/%)
 	rm -f $(patsubst scripts/%,$(SHARE)/scripts/%,$(wildcard scripts/*.lua))
 	-rmdir $(SHARE)/scripts $(SHARE) $(DESTDIR)$(PREFIX)/include/gander
 
