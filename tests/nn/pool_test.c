@@ -54,11 +54,11 @@ static void pools_of_all_kinds(void) {
 
 /* What a pass without a graph gives, against one with it. Whole numbers: their sums are exact in any order. */
 static void largest_goes_back(Tensor *x, const long *kernel, const long *stride, const long *padding) {
-  Tensor *y = tensor_max_pool2d(x, kernel, stride, padding), *plain, *with_graph;
+  Tensor *y = tensor_max_pool2d(x, kernel, stride, padding), *plain = NULL, *with_graph = NULL;
   Tensor *g = y ? tensor_randint(-9, 9, 4, y->shape) : NULL;
   CHECK(g && tensor_gradients(y, g, 1, &x, GRAD_RETAIN_GRAPH, &plain));
   CHECK(tensor_gradients(y, g, 1, &x, GRAD_CREATE_GRAPH, &with_graph));
-  CHECK(!memcmp(plain->data, with_graph->data, (size_t)tensor_numel(x) * sizeof(real)));
+  CHECK(plain && with_graph && !memcmp(plain->data, with_graph->data, (size_t)tensor_numel(x) * sizeof(real)));
 }
 
 static void gradients_of_all_kinds(void) {
