@@ -1,149 +1,5 @@
-/* Trainers: they learn, they fail whole or not at all, and a checkpoint goes on to the bit. */
-#include "test.h"
-
-#include <stdlib.h>
-#include <unistd.h>
-
-enum { SAMPLES = 100, BATCH = 16, LATENT = 4 };
-static char folder[400];
-
-static const char *path_of(const char *name) {
-  static char paths[4][512];
-  static unsigned next;
-  char *path = paths[next++ % 4];
-  snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-  return path;
-}
-
-/* Points around eight places on a circle. */
-static Dataset *ring(long n) {
-  Dataset *set = dataset_new(1, (long[]){2}, n, false, true);
-  Random stream = {11, 0}, *before = random_use(&stream);
-  random_normal(set->reals->data, 2 * n);
-  random_use(before);
-  for (long i = 0; i < n; i++) {
-    double angle = (double)(i % 8) * 0.78539816339744831;
-    real *point = set->reals->data + 2 * i;
-    point[0] = (real)(cos(angle) + 0.05 * (double)point[0]);
-    point[1] = (real)(sin(angle) + 0.05 * (double)point[1]);
-    set->labels[i] = (int32_t)(i % 8 < 4) + 1;
-  }
-  set->classes = 2;
-  return set;
-}
-
-/* in -> hidden -> out, with BatchNorm and Dropout if they are to matter. */
-static Module *network(long in, long hidden, long out, bool norm) {
-  Module *part[] = {
-      module_make("Linear", (double)in, (double)hidden, NN_END),
-      norm ? module_make("BatchNorm", (double)hidden, NN_END) : module_make("LeakyReLU", 0.2, NN_END),
-      module_make("LeakyReLU", 0.2, NN_END),
-      module_make("Linear", (double)hidden, (double)hidden, NN_END),
-      module_make("LeakyReLU", 0.2, NN_END),
-      norm ? module_make("Dropout", 0.3, NN_END) : module_make("LeakyReLU", 0.2, NN_END),
-      module_make("Linear", (double)hidden, (double)out, NN_END),
-  };
-  Module *m = module_sequential(7, part);
-  for (int i = 0; i < 7; i++) module_drop(part[i]);
-  return m;
-}
-
-/* A trainer and what it is made of; networks start from the seed. */
-typedef struct Set {
-  Dataset *data;
-  Loader *loader;
-  Module *g, *d;
-  Optimizer *optim_g, *optim_d;
-  Trainer *t;
-} Set;
-
-static Set gan_set(int loss, uint64_t seed) {
-  Set s;
-  random_seed(seed);
-  s.data = ring(SAMPLES);
-  s.loader = loader_new(s.data, BATCH, true, false);
-  s.g = network(LATENT, 8, 2, true);
-  s.d = network(2, 8, 1, true);
-  if (loss == GAN_BCE) { /* which wants probabilities */
-    Module *part[] = {s.d, module_make("Sigmoid", NN_END)};
-    s.d = module_sequential(2, part);
-    module_drop(part[0]), module_drop(part[1]);
-  }
-  s.optim_g = optim_make("Adam", s.g, 1e-3);
-  s.optim_d = optim_make(loss == GAN_WGAN ? "RMSprop" : "Adam", s.d, 1e-3);
-  s.t = gan_trainer_new(&(GanOptions){.generator = s.g,
-                                      .discriminator = s.d,
-                                      .optim_g = s.optim_g,
-                                      .optim_d = s.optim_d,
-                                      .data = s.loader,
-                                      .latent = LATENT,
-                                      .loss = loss,
-                                      .d_steps = loss >= GAN_WGAN ? 2 : 1,
-                                      .label_smoothing = loss == GAN_BCE_LOGITS ? 0.1 : 0,
-                                      .instance_noise = 0.01,
-                                      .samples = 9});
-  CHECK(s.t != NULL);
-  return s;
-}
-
-static void set_drop(Set *s) {
-  trainer_drop(s->t);
-  optim_drop(s->optim_g), optim_drop(s->optim_d);
-  module_drop(s->g), module_drop(s->d);
-  loader_drop(s->loader);
-  dataset_drop(s->data);
-}
-
-/* ---- everything that a step may change, as one number ---- */
-
-static uint64_t mix(uint64_t hash, const void *bytes, size_t n) {
-  for (size_t i = 0; i < n; i++) hash = (hash ^ ((const uint8_t *)bytes)[i]) * 0x100000001b3;
-  return hash;
-}
-
-static bool mix_tensor(void *hash, const char *name, Module *owner, Named *entry) {
-  (void)name, (void)owner;
-  *(uint64_t *)hash = mix(*(uint64_t *)hash, entry->tensor->data, (size_t)tensor_numel(entry->tensor) * sizeof(real));
-  return true;
-}
-
-static uint64_t mix_optim(uint64_t hash, const Optimizer *o) {
-  for (int g = 0; g < o->groups; g++) {
-    const ParamGroup *group = &o->group[g];
-    hash = mix(hash, group->hyper, sizeof group->hyper);
-    hash = mix(hash, group->step, (size_t)group->n * sizeof(long));
-    for (int i = 0; i < group->n * o->row->slots; i++) /* a slot of zeros is as good as none */
-      for (long k = 0, n = group->slot[i] ? tensor_numel(group->slot[i]) : 0; k < n; k++)
-        if (group->slot[i]->data[k] != 0) hash = mix(hash, &group->slot[i]->data[k], sizeof(real));
-  }
-  return hash;
-}
-
-static uint64_t mix_network(uint64_t hash, Module *m, const Optimizer *o) {
-  CHECK(module_visit(m, mix_tensor, &hash));
-  return mix_optim(hash, o);
-}
-
-static uint64_t state_of(const Set *s) {
-  uint64_t hash = mix_network(mix_network(14695981039346656037u, s->g, s->optim_g), s->d, s->optim_d);
-  hash = mix(hash, &s->t->random, sizeof(Random));
-  hash = mix(hash, &s->loader->random, sizeof(Random));
-  hash = mix(hash, s->loader->order, SAMPLES * sizeof(long));
-  hash = mix(hash, (long[]){s->loader->epoch, s->loader->place, s->t->report.step}, 3 * sizeof(long));
-  return mix(hash, s->t->report.value, sizeof s->t->report.value);
-}
-
-static bool steps(Set *s, int n) {
-  for (int i = 0; i < n; i++)
-    if (!trainer_step(s->t)) return false;
-  return true;
-}
-
-static double value_of(const Trainer *t, const char *name) {
-  for (int i = 0; i < t->report.n; i++)
-    if (!strcmp(t->report.name[i], name)) return t->report.value[i];
-  return NAN;
-}
+/* Trainers: they learn, and they fail whole or not at all. */
+#include "trainers.h"
 
 /* ---- learning ---- */
 
@@ -228,24 +84,6 @@ static void a_step_is_the_textbooks(void) {
   CHECK(tensor_grad(a.d->child[0].module->tensor[0].tensor) != NULL);
   scope_leave(scope, NULL);
   set_drop(&a), set_drop(&b);
-}
-
-static Trainer *fit_set(Set *s, Loader *test, const char *loss) {
-  random_seed(2);
-  s->data = ring(SAMPLES);
-  s->loader = loader_new(s->data, BATCH, true, false);
-  s->g = network(2, 16, 2, false);
-  s->optim_g = optim_make("Adam", s->g, 1e-2);
-  return s->t = fit_trainer_new(
-             &(FitOptions){.model = s->g, .loss = losses_find(loss), .optim = s->optim_g, .data = s->loader, .test = test});
-}
-
-static void fit_drop(Set *s) {
-  trainer_drop(s->t);
-  optim_drop(s->optim_g);
-  module_drop(s->g);
-  loader_drop(s->loader);
-  dataset_drop(s->data);
 }
 
 static void a_classifier_is_fitted_and_tested(void) {
@@ -472,121 +310,7 @@ static void bad_options_are_refused(void) {
   set_drop(&s);
 }
 
-/* ---- checkpoints ---- */
-
-static void resuming_goes_on_to_the_bit(void) {
-  for (int loss = GAN_BCE; gan_loss_name(loss); loss++) {
-    Set whole = gan_set(loss, 12), first = gan_set(loss, 12);
-    CHECK(steps(&whole, 20) && steps(&first, 9)); /* in the middle of an epoch */
-    CHECK(trainer_save(first.t, path_of("run.ckpt"), "--lr 1e-3"));
-    set_drop(&first);
-    Set second = gan_set(loss, 99); /* other weights, other streams */
-    char *note = NULL;
-    CHECK(trainer_load(second.t, path_of("run.ckpt"), &note));
-    CHECK(note && !strcmp(note, "--lr 1e-3"));
-    memory_free(note);
-    CHECK(second.t->report.step == 9 && second.t->report.n >= 6);
-    CHECK(steps(&second, 11) && state_of(&second) == state_of(&whole));
-    size_t scope = scope_enter();
-    Tensor *a = trainer_picture(whole.t), *b = trainer_picture(second.t);
-    CHECK(a && b && !memcmp(a->data, b->data, 18 * sizeof(real)));
-    scope_leave(scope, NULL);
-    set_drop(&whole), set_drop(&second);
-  }
-}
-
-static size_t read_file(const char *path, uint8_t **bytes) {
-  FILE *f = fopen(path, "rb");
-  *bytes = NULL;
-  if (!f) return 0;
-  fseek(f, 0, SEEK_END);
-  size_t n = (size_t)ftell(f);
-  rewind(f);
-  *bytes = malloc(n);
-  CHECK(fread(*bytes, 1, n, f) == n);
-  fclose(f);
-  return n;
-}
-
-static void write_file(const char *path, const uint8_t *bytes, size_t n) {
-  FILE *f = fopen(path, "wb");
-  CHECK(f && fwrite(bytes, 1, n, f) == n);
-  fclose(f);
-}
-
-static void damage_is_refused_and_changes_nothing(void) {
-  uint8_t *bytes;
-  Set s = gan_set(GAN_HINGE, 13);
-  CHECK(steps(&s, 5) && trainer_save(s.t, path_of("good.ckpt"), "note"));
-  size_t n = read_file(path_of("good.ckpt"), &bytes), live = memory_use().live;
-  CHECK(n > 5000 && steps(&s, 2));
-  uint64_t before = state_of(&s);
-  for (size_t i = 0, accepted = 0; i < n; i += 1 + i / 100) { /* densest at the beginning */
-    bytes[i] ^= (uint8_t)(1 << i % 8);
-    write_file(path_of("bad.ckpt"), bytes, n);
-    bytes[i] ^= (uint8_t)(1 << i % 8);
-    accepted += trainer_load(s.t, path_of("bad.ckpt"), NULL);
-    CHECK(!accepted);
-    CHECK_ERROR("bad.ckpt");
-    CHECK(state_of(&s) == before);
-  }
-  for (size_t cut = 0; cut < n; cut += 1 + cut / 50) {
-    write_file(path_of("bad.ckpt"), bytes, cut);
-    CHECK(!trainer_load(s.t, path_of("bad.ckpt"), NULL));
-    CHECK_ERROR("bad.ckpt is");
-    CHECK(state_of(&s) == before);
-  }
-  for (long at = 1;; at++) { /* memory that runs out while loading */
-    memory_fail_after(at);
-    bool ok = trainer_load(s.t, path_of("good.ckpt"), NULL);
-    memory_fail_after(-1);
-    if (ok) break;
-    CHECK_ERROR("out of memory");
-    CHECK(state_of(&s) == before);
-  }
-  CHECK(memory_use().live == live && state_of(&s) != before && s.t->report.step == 5);
-  CHECK(!trainer_load(s.t, path_of("missing.ckpt"), NULL));
-  CHECK_ERROR("missing.ckpt: cannot read it: No such file");
-  free(bytes);
-  set_drop(&s);
-}
-
-static void what_does_not_fit_is_refused(void) {
-  Set s = gan_set(GAN_HINGE, 14), f;
-  uint64_t before = state_of(&s);
-  CHECK(fit_set(&f, NULL, "CrossEntropyLoss") && steps(&f, 1) && trainer_save(f.t, path_of("fit.ckpt"), NULL));
-  CHECK(!trainer_load(s.t, path_of("fit.ckpt"), NULL));
-  CHECK_ERROR("fit.ckpt: its kind is nn.Trainer, here it is gan.Trainer");
-  Set sgd = gan_set(GAN_HINGE, 14), wgan = gan_set(GAN_WGAN, 14);
-  CHECK(steps(&wgan, 1) && trainer_save(wgan.t, path_of("wgan.ckpt"), NULL));
-  CHECK(!trainer_load(s.t, path_of("wgan.ckpt"), NULL));
-  CHECK_ERROR("wgan.ckpt: its optim_d is RMSprop, here it is Adam");
-  CHECK(state_of(&s) == before);
-  Module *wide = network(LATENT, 9, 2, true), *longer = module_sequential(2, (Module *[]){wide, wide});
-  CHECK(module_save(s.g, path_of("net.ckpt")));
-  CHECK(!module_load(wide, path_of("net.ckpt")));
-  CHECK_ERROR("net.ckpt holds 1.weight (8,4), the network wants (9,4)");
-  CHECK(!module_load(longer, path_of("net.ckpt")));
-  CHECK_ERROR("net.ckpt lacks 1.1.weight (9,4), which the network has");
-  Module *linear = module_make("Linear", LATENT, 8, NN_END), *head = module_sequential(1, &linear);
-  CHECK(!module_load(head, path_of("net.ckpt")));
-  CHECK_ERROR("net.ckpt holds 2.weight (8), which the network lacks");
-  CHECK(!module_load(s.g, path_of("fit.ckpt")));
-  CHECK_ERROR("its kind is nn.Trainer, here it is network");
-  module_drop(wide), module_drop(longer), module_drop(linear), module_drop(head);
-  set_drop(&s), set_drop(&sgd), set_drop(&wgan), fit_drop(&f);
-}
-
-static void a_network_goes_round(void) {
-  Set a = gan_set(GAN_HINGE, 15), b = gan_set(GAN_HINGE, 16);
-  CHECK(steps(&a, 3));
-  uint64_t one = 1, two = 1;
-  CHECK(module_save(a.g, path_of("g.ckpt")) && module_load(b.g, path_of("g.ckpt")));
-  CHECK(module_visit(a.g, mix_tensor, &one) && module_visit(b.g, mix_tensor, &two) && one == two);
-  CHECK(!module_save(a.g, path_of("no/where/g.ckpt")));
-  CHECK_ERROR("cannot write: No such file");
-  set_drop(&a), set_drop(&b);
-}
+/* ---- memory and threads ---- */
 
 static void memory_is_flat(void) {
   Set s = gan_set(GAN_WGAN_GP, 17);
@@ -613,9 +337,7 @@ static void bits_do_not_depend_on_threads(void) {
 }
 
 int main(void) {
-  const char *out = getenv("GANDER_TEST_OUT");
-  snprintf(folder, sizeof folder, "%s/trainer-XXXXXX", out ? out : "/tmp");
-  if (!mkdtemp(folder)) return 1;
+  if (!folder_new()) return 1;
   size_t live = memory_use().live;
   a_gan_learns_the_ring();
   every_loss_steps();
@@ -628,10 +350,6 @@ int main(void) {
   nan_is_traced_to_its_layer();
   a_failed_half_is_gone_on_with();
   bad_options_are_refused();
-  resuming_goes_on_to_the_bit();
-  damage_is_refused_and_changes_nothing();
-  what_does_not_fit_is_refused();
-  a_network_goes_round();
   memory_is_flat();
   bits_do_not_depend_on_threads();
   CHECK(memory_use().live == live);
