@@ -4,12 +4,11 @@
  * asked. Blocks that are dropped wait in their class's list, already mapped: a training step that
  * has run once asks the system for nothing. Blocks of 2 MB and more are aligned to it and offered
  * to the kernel as huge pages, since page faults otherwise cost more than the arithmetic. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
+#include "machine.h"
 #include "row.h"
 
 enum { CLASSES = 160, SMALLEST = 64, HUGE_PAGE = 2 << 20, LARGER = 2 }; /* LARGER: classes that an idle block may be above */
@@ -38,28 +37,9 @@ static int class_of(size_t bytes) {
   return class;
 }
 
-static size_t read_number(const char *path) {
-  unsigned long long n = 0;
-  FILE *f = fopen(path, "r");
-  if (!f) return 0;
-  if (fscanf(f, "%llu", &n) != 1) n = 0; /* "max": no limit */
-  fclose(f);
-  return (size_t)n;
-}
-
-/* What the machine has, or what its container may use, less a tenth for everything else. */
-static size_t machine_memory(void) {
-  size_t have = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
-  const char *limits[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
-  for (int i = 0; i < 2; i++) {
-    size_t limit = read_number(limits[i]);
-    if (limit && limit < have) have = limit;
-  }
-  return have - have / 10;
-}
-
 void memory_limit(size_t bytes) {
-  use.limit = bytes ? bytes : machine_memory();
+  if (!bytes) bytes = memory_usable(MACHINE_GROUPS) / 10 * 9; /* a tenth is for everything else */
+  use.limit = bytes;
 }
 
 MemoryUse memory_use(void) {

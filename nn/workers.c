@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #endif
 
-#include "cores.h"
+#include "machine.h"
 #include "nn.h"
 
 enum { MOST = 64, SPIN = 4000, NICE = 10 };
@@ -127,7 +127,7 @@ int workers_count(void) {
   if (!threads) {
     const char *wish = getenv("GANDER_THREADS");
     int wished = wish ? atoi(wish) : 0;
-    workers_set(forked_threads ? forked_threads : wished > 0 ? wished : cores_usable(CORES_GROUPS));
+    workers_set(forked_threads ? forked_threads : wished > 0 ? wished : cores_usable(MACHINE_GROUPS));
   }
   return threads;
 }
