@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cores.h"
+#include "machine.h"
 
 static void cache_serves_what_was_dropped(void) {
   memory_drop_cache();
@@ -176,6 +176,28 @@ static void check_quotas(const char *groups, int cores) {
   }
 }
 
+/* Limits of both versions of control groups. */
+static void memory_is_what_the_container_may_use(void) {
+  char groups[] = "/tmp/gander-groups-XXXXXX", folder[200];
+  CHECK(mkdtemp(groups) != NULL);
+  const size_t all = memory_usable(groups);
+  snprintf(folder, sizeof folder, "%s/memory", groups);
+  CHECK(all > 0 && !mkdir(folder, 0700));
+  write_file(groups, "memory.max", "max\n");
+  CHECK(memory_usable(groups) == all);
+  write_file(groups, "memory.max", "1048576\n");
+  CHECK(memory_usable(groups) == 1048576);
+  write_file(groups, "memory.max", "9223372036854771712\n");
+  CHECK(memory_usable(groups) == all);
+  write_file(groups, "memory/memory.limit_in_bytes", "2097152\n");
+  CHECK(memory_usable(groups) == 2097152);
+  const char *names[] = {"memory.max", "memory/memory.limit_in_bytes", "memory", ""};
+  for (int i = 0; i < 4; i++) {
+    snprintf(folder, sizeof folder, "%s/%s", groups, names[i]);
+    CHECK(!remove(folder));
+  }
+}
+
 static void workers_are_as_many_as_usable_cores(void) {
   char groups[] = "/tmp/gander-groups-XXXXXX";
   CHECK(mkdtemp(groups) != NULL);
@@ -266,6 +288,7 @@ static void long_graphs_end_without_recursion(void) {
 
 int main(void) {
   workers_are_as_many_as_usable_cores(); /* first: before there are threads */
+  memory_is_what_the_container_may_use();
   cache_serves_what_was_dropped();
   running_out_is_an_error_that_passes();
   every_allocation_may_fail();
