@@ -12,7 +12,8 @@ enum {
   BLOCK = 56,     /* tiles */
   SUMS = 1 << 18, /* numbers that a block's sums may take: with more columns they are done in groups */
   PIECES = 8,     /* to share out, where there are enough panels */
-  CHANNELS = 48,  /* summed before the sum is added to the result, about: errors grow with its root */
+  CHANNELS = 64,  /* summed before the sum is added to the result, at most: errors grow with its root and that of how often */
+  FEWER = 24,     /* where there are few of them, or three taps, whose products are larger */
   MOST_HEIGHT = 16
 };
 
@@ -22,6 +23,7 @@ typedef struct Run {
   Tiles tiles;
   Kernel kernel;
   long blocks, groups, width; /* width: columns of the sums of a group */
+  long chunks;                /* that channels are summed in */
   long plane, row;            /* of transformed pixels: from term to term, from tile to tile */
   long numbers;               /* of transformed pixels */
   real *memory;               /* of each thread */
@@ -42,11 +44,10 @@ static long sums_numbers(const Run *r) {
   return POINTS * POINTS * sums_plane(r);
 }
 
-/* number: of the run's sums, where two runs share the pixels. */
-static Room room_of(const Run *r, int number) {
+static Room room_of(const Run *r) {
   Room room = {.line = r->memory + workers_self() * r->room};
   room.pixels = room.line + tiles_room(&r->tiles, BLOCK);
-  room.sums = room.pixels + r->numbers + number * sums_numbers(r);
+  room.sums = room.pixels + r->numbers;
   return room;
 }
 
@@ -84,7 +85,7 @@ static void list_tiles(const Run *r, const Room *room, long from, long to, int y
 
 /* Sets or adds to the sums of one panel of tiles first.. of a list: products of a term across. */
 static void multiply_tiles(const Run *r, const List *list, int first, int height, const real *b, real *sums, bool add) {
-  long c = r->tiles.channels, chunks = (c + CHANNELS - 1) / CHANNELS;
+  long c = r->tiles.channels, chunks = r->chunks;
   const real *a[MOST_HEIGHT];
   real *out[MOST_HEIGHT];
   for (int i = 0; i < height; i++) out[i] = sums + list->tile[first + i] * r->width;
@@ -167,7 +168,7 @@ static void begin(const Run *r, const Room *room, bool *begun) {
 }
 
 static void run_piece(const Run *r, long from, long to, long group) {
-  Room room = room_of(r, 0);
+  Room room = room_of(r);
   const Place place = {room.pixels, r->tiles.channels, r->plane, 0, r->row};
   bool begun[POINTS];
   List lists[MOST_TERMS];
@@ -180,74 +181,21 @@ static void run_piece(const Run *r, long from, long to, long group) {
   put_block(r, &room, from, to, group);
 }
 
-/* ---- pairs ----
- *
- * Of two runs with two taps across, the second of which reads one pixel further, as phases of an image do, the terms are
- * pixels and differences of neighbouring pixels of the same lines: they share them. */
-
-static bool is_pair(const Run *a, const Run *b) {
-  const Tiles *s = &a->tiles, *t = &b->tiles;
-  bool same = s->count[0] == t->count[0] && s->count[1] == t->count[1] && s->first[0] == t->first[0] && s->step[0] == t->step[0];
-  const Filter *down[2] = {&s->filter[0], &t->filter[0]}, *across[2] = {&s->filter[1], &t->filter[1]};
-  same = same && down[0]->parts == down[1]->parts && down[0]->terms == down[1]->terms && down[0]->results == down[1]->results;
-  for (int i = 0; i < 2; i++) same = same && across[i]->parts == 1 && across[i]->kind == F22;
-  return same && s->step[1] == 1 && t->step[1] == 1 && t->first[1] - s->first[1] == 1;
-}
-
-/* Pixels in the windows of a block's lines, at most. */
-static long pair_pixels(const Tiles *t) {
-  return 2 * BLOCK + 2 * (BLOCK / t->count[1] + 2);
-}
-
-/* As list_tiles, for the second run if `second`. */
-static void list_pair(const Run *r, const Room *room, int second, long from, long to, int y, List *lists) {
-  list_tiles(r, room, from, to, y, lists);
-  const Filter *f = &r->tiles.filter[1];
-  long at[BLOCK], pixel = second;
-  for (long tile = from; tile < to; pixel += 2) {
-    Span s = tiles_span(&r->tiles, tile, to);
-    for (long i = 0; i < s.tiles; i++, tile++, pixel += 2) at[tile - from] = pixel;
-  }
-  for (int x = 0; x < f->terms; x++) {
-    bool plain = f->term[x].point == 1; /* the pixel itself, the tile's second; the others are differences */
-    const real *plane = room->pixels + (plain ? 0 : pair_pixels(&r->tiles) * r->row);
-    for (int i = 0; i < lists[x].n; i++) lists[x].pixels[i] = plane + (at[lists[x].tile[i]] + (f->term[x].point > 0)) * r->row;
-  }
-}
-
-static void run_pair(const Run *pair, long from, long to, long group) {
-  Tiles wide = pair->tiles;
-  Room room[2] = {room_of(pair, 0), room_of(pair + 1, 1)};
-  bool begun[2][POINTS];
-  List lists[2][MOST_TERMS];
-  wide.filter[1].window++;
-  for (int i = 0; i < 2; i++) begin(&pair[i], &room[i], begun[i]);
-  for (int y = 0; y < wide.filter[0].terms; y++) {
-    tiles_lines(&wide, from, to, y, room->line, room->pixels, room->pixels + pair_pixels(&wide) * pair->row, pair->row);
-    for (int i = 0; i < 2; i++) {
-      list_pair(&pair[i], &room[0], i, from, to, y, lists[i]);
-      multiply_line(&pair[i], &room[i], lists[i], group, y, begun[i]);
-    }
-  }
-  for (int i = 0; i < 2; i++) put_block(&pair[i], &room[i], from, to, group);
-}
-
 /* ---- all ---- */
 
 typedef struct Runs {
-  int n, each;   /* each: 2 if they are pairs, else 1 */
+  int n;
   bool together; /* block by block, since all read the same pixels; else one run after the other, since kernels are larger */
   Run run[WINOGRAD_MOST];
 } Runs;
 
 static void run_pieces(void *job, long first, long last) {
   const Runs *all = job;
-  long blocks = all->run[0].blocks, parts = blocks * all->run[0].groups, jobs = all->n / all->each;
+  long blocks = all->run[0].blocks, parts = blocks * all->run[0].groups;
   for (long piece = first; piece < last; piece++) {
-    const Run *r = &all->run[(all->together ? piece % jobs : piece / parts) * all->each];
-    long part = all->together ? piece / jobs : piece % parts, tiles = r->tiles.n * r->tiles.count[0] * r->tiles.count[1];
-    long from = part % blocks * tiles / blocks, to = (part % blocks + 1) * tiles / blocks;
-    (all->each == 2 ? run_pair : run_piece)(r, from, to, part / blocks);
+    const Run *r = &all->run[all->together ? piece % all->n : piece / parts];
+    long part = all->together ? piece / all->n : piece % parts, tiles = r->tiles.n * r->tiles.count[0] * r->tiles.count[1];
+    run_piece(r, part % blocks * tiles / blocks, (part % blocks + 1) * tiles / blocks, part / blocks);
   }
 }
 
@@ -288,41 +236,34 @@ static bool prepare(Run *r, const Gather *g) {
   if (!r->tile || !cut(&r->tiles, g) || !kernel_make(&r->kernel, g, r->tiles.filter)) return false;
   const Tiles *t = &r->tiles;
   long tiles = g->n * t->count[0] * t->count[1], columns = r->kernel.panels * r->kernel.width;
+  bool few = t->filter[0].parts * t->filter[1].parts == 1 && (t->filter[1].kind == F23 || g->channels <= CHANNELS);
+  long channels = few ? FEWER : CHANNELS;
+  r->chunks = (g->channels + channels - 1) / channels;
   r->blocks = (tiles + BLOCK - 1) / BLOCK;
   r->groups = (points(t->filter) * BLOCK * columns + SUMS - 1) / SUMS;
   r->plane = BLOCK * r->row;
   return true;
 }
 
-/* Puts pairs side by side, if all are and what they share is much. */
-static void join_pairs(Runs *all) {
-  const Tiles *t = &all->run[0].tiles;
-  all->together = t->n * t->size[0] * t->size[1] * t->channels > tensor_numel(all->run[0].kernel.memory) * all->n;
-  all->each = all->n % 2 || !all->together ? 1 : 2;
-  for (int i = 0; i + 1 < all->n; i += 2) {
-    Run *a = &all->run[i], *b = a + 1, held = *a;
-    if (a->tiles.first[1] > b->tiles.first[1]) *a = *b, *b = held;
-    if (!is_pair(a, b)) all->each = 1;
-  }
-}
-
 /* Makes all runs have the same pieces, enough to share them out, and one room for each thread. */
 static void share(Runs *all) {
+  const Tiles *t = &all->run[0].tiles;
   long blocks = 0, groups = 0, room = 0, panels = all->run[0].kernel.panels;
+  all->together = t->n * t->size[0] * t->size[1] * t->channels > tensor_numel(all->run[0].kernel.memory) * all->n;
   for (int i = 0; i < all->n; i++) {
     const Run *r = &all->run[i];
     if (r->blocks > blocks) blocks = r->blocks;
     if (r->groups > groups) groups = r->groups;
   }
-  long jobs = all->n / all->each * blocks;
+  long jobs = all->n * blocks;
   if (groups * jobs < PIECES) groups = (PIECES + jobs - 1) / jobs;
   if (groups > panels) groups = panels;
   for (int i = 0; i < all->n; i++) {
     Run *r = &all->run[i];
     r->blocks = blocks, r->groups = groups;
     r->width = (panels + groups - 1) / groups * r->kernel.width;
-    r->numbers = all->each == 2 ? 2 * pair_pixels(&r->tiles) * r->row : r->tiles.filter[1].terms * r->plane;
-    long wants = tiles_room(&r->tiles, BLOCK) + r->numbers + all->each * sums_numbers(r);
+    r->numbers = r->tiles.filter[1].terms * r->plane;
+    long wants = tiles_room(&r->tiles, BLOCK) + r->numbers + sums_numbers(r);
     if (wants > room) room = wants;
   }
   for (int i = 0; i < all->n; i++) all->run[i].room = room;
@@ -334,14 +275,13 @@ bool winograd_gather(const Gather *g, int n) {
   Tensor *memory = NULL;
   while (ready < n && prepare(&all.run[ready], &g[ready])) ready++;
   if (n && ready == n) {
-    join_pairs(&all);
     share(&all);
     memory = tensor_new(2, (long[]){workers_count(), all.run[0].room});
   }
   if (memory) {
-    long jobs = n / all.each, pieces = jobs * all.run[0].blocks * all.run[0].groups;
+    long pieces = n * all.run[0].blocks * all.run[0].groups;
     for (int i = 0; i < n; i++) all.run[i].memory = memory->data;
-    workers_for(pieces, all.together && pieces >= PIECES * jobs ? jobs : 1, run_pieces, &all);
+    workers_for(pieces, all.together && pieces >= PIECES * n ? n : 1, run_pieces, &all);
   }
   tensor_drop(memory);
   for (int i = 0; i < ready; i++) kernel_drop(&all.run[i].kernel);

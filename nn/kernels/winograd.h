@@ -69,7 +69,8 @@ typedef struct Rows {
 void mix_rows(How how, const Rows *r);
 void mix_row(How how, real *to, const real *a, const real *b, const real *c, long n);
 
-typedef enum Kind { F21, F22, F23, F32, KINDS } Kind; /* F(results, taps) */
+/* F(results, taps); F22_EVEN has F(3,2)'s first points, whose errors are smaller, but one result alone takes all of them */
+typedef enum Kind { F21, F22, F22_EVEN, F23, F32, KINDS } Kind;
 /* Derivatives of the transforms of points into results, BACK + kind, and of a tile of F(3,2) that has two. */
 enum { BACK = KINDS, BACK_TWO = 2 * KINDS, ALL_KINDS };
 
@@ -117,8 +118,9 @@ typedef struct Filter {
   Term term[MOST_TERMS]; /* part by part */
 } Filter;
 
-bool filter_make(Filter *f, long taps, long tap_step, long step, int results); /* false: there is none */
-void filter_make_back(Filter *back, const Filter *f);                          /* the terms of results are those of its points */
+/* results: of a tile; even: all tiles have as many. False: there is none */
+bool filter_make(Filter *f, long taps, long tap_step, long step, int results, bool even);
+void filter_make_back(Filter *back, const Filter *f); /* the terms of results are those of its points */
 bool filter_has(const Filter *f, int point);
 int part_rank(const Part *p, int point); /* the term that a point of a part is, counted from its first */
 
@@ -160,9 +162,6 @@ typedef struct Place {
 } Place;
 /* The terms (term, 0..) of tiles from..to, if the term is used in them. */
 void tiles_transform(const Tiles *t, long from, long to, int term, real *room, const Place *place);
-/* One term down alone: the windows' lines of tiles from..to, one after the other, pixels `row` numbers apart, and each pixel's
- * difference from the next. zeros: room for a line. */
-void tiles_lines(const Tiles *t, long from, long to, int term, real *zeros, real *lines, real *differences, long row);
 
 /* ---- whole convolutions ---- */
 

@@ -23,9 +23,10 @@ bool winograd_is_wanted(bool pays) {
 
 /* The next part of `left` taps; false: there is none. For two results taps are taken in threes and twos, and one is left alone
  * only when it is the only one; for three results in twos. */
-static bool next_part(long left, int results, Part *p) {
+static bool next_part(long left, int results, bool even, Part *p) {
   p->taps = (int)(left == 2 || left == 4 || results > 2 ? 2 : left < MOST_TAPS ? left : MOST_TAPS);
-  p->kind = results > 2 ? F32 : F21 + p->taps - 1;
+  const Kind two[] = {F21, even ? F22_EVEN : F22, F23};
+  p->kind = results > 2 ? F32 : two[p->taps - 1];
   return p->taps <= left;
 }
 
@@ -40,14 +41,15 @@ static void add_terms(Filter *f, const Part *p, long step) {
 }
 
 /* Taps whose pixels are the step apart belong together: `every` tap, in as many classes. */
-bool filter_make(Filter *f, long taps, long tap_step, long step, int results) {
+bool filter_make(Filter *f, long taps, long tap_step, long step, int results, bool even) {
   if (step % tap_step || taps > MOST_KERNEL || step > MOST_KERNEL) return false;
   *f = (Filter){.every = step / tap_step, .results = results};
+  even = even && taps / f->every > 1; /* a tap alone needs the last point, for others too */
   for (long class = 0; class < f->every && class < taps; class ++) {
     long left = (taps - 1 - class) / f->every + 1, tap = class;
     while (left) {
       Part p = {.term = f->terms, .tap = tap, .at = tap * tap_step};
-      if (f->parts == MOST_PARTS || !next_part(left, results, &p)) return false;
+      if (f->parts == MOST_PARTS || !next_part(left, results, even, &p)) return false;
       f->part[f->parts++] = p;
       add_terms(f, &p, step);
       long last = p.at + (p.taps + results - 2) * step;

@@ -6,10 +6,12 @@
 const Mix winograd_input[ALL_KINDS][POINTS] = {
     [F21] = {{COPY, {0}}, {NOTHING, {0}}, {NOTHING, {0}}, {COPY, {1}}},
     [F22] = {{SUB, {0, 1}}, {COPY, {1}}, {NOTHING, {0}}, {SUB, {1, 2}}},
+    [F22_EVEN] = {{SUB, {0, 2}}, {ADD, {1, 2}}, {SUB, {2, 1}}, {NOTHING, {0}}},
     [F23] = {{SUB, {0, 2}}, {ADD, {1, 2}}, {SUB, {2, 1}}, {SUB, {1, 3}}},
     [F32] = {{SUB, {0, 2}}, {ADD, {1, 2}}, {SUB, {2, 1}}, {SUB, {1, 3}}},
     [BACK + F21] = {{COPY, {0}}, {NOTHING, {0}}, {NOTHING, {0}}, {MINUS, {1}}},
     [BACK + F22] = {{COPY, {0}}, {ADD, {0, 1}}, {NOTHING, {0}}, {MINUS, {1}}},
+    [BACK + F22_EVEN] = {{COPY, {0}}, {ADD, {0, 1}}, {SUB, {0, 1}}, {NOTHING, {0}}},
     [BACK + F23] = {{COPY, {0}}, {ADD, {0, 1}}, {SUB, {0, 1}}, {MINUS, {1}}},
     [BACK + F32] = {{COPY, {0}}, {SUM, {0, 1, 2}}, {SUB_ADD, {0, 1, 2}}, {COPY, {2}}},
     [BACK_TWO] = {{COPY, {0}}, {ADD, {0, 1}}, {SUB, {0, 1}}, {ZERO, {0}}},
@@ -18,6 +20,7 @@ const Mix winograd_input[ALL_KINDS][POINTS] = {
 const Mix winograd_kernel[KINDS][POINTS] = {
     [F21] = {{COPY, {0}}, {NOTHING, {0}}, {NOTHING, {0}}, {MINUS, {0}}},
     [F22] = {{COPY, {0}}, {ADD, {0, 1}}, {NOTHING, {0}}, {COPY, {1}}},
+    [F22_EVEN] = {{COPY, {0}}, {HALF_ADD, {0, 1}}, {HALF_SUB, {0, 1}}, {NOTHING, {0}}},
     [F23] = {{COPY, {0}}, {HALF_SUM, {0, 1, 2}}, {HALF_SUB_ADD, {0, 1, 2}}, {COPY, {2}}},
     [F32] = {{COPY, {0}}, {HALF_ADD, {0, 1}}, {HALF_SUB, {0, 1}}, {MINUS, {1}}},
 };
@@ -25,6 +28,7 @@ const Mix winograd_kernel[KINDS][POINTS] = {
 const Mix winograd_output[KINDS][MOST_RESULTS] = {
     [F21] = {{COPY, {0}}, {MINUS, {3}}},
     [F22] = {{ADD, {0, 1}}, {SUB, {1, 3}}},
+    [F22_EVEN] = {{SUM, {0, 1, 2}}, {SUB, {1, 2}}},
     [F23] = {{SUM, {0, 1, 2}}, {SUB_SUB, {1, 2, 3}}},
     [F32] = {{SUM, {0, 1, 2}}, {SUB, {1, 2}}, {SUM, {1, 2, 3}}},
 };
@@ -32,6 +36,7 @@ const Mix winograd_output[KINDS][MOST_RESULTS] = {
 const Mix winograd_kernel_back[KINDS][MOST_TAPS] = {
     [F21] = {{SUB, {0, 3}}},
     [F22] = {{ADD, {0, 1}}, {ADD, {1, 3}}},
+    [F22_EVEN] = {{ADD_HALF, {0, 1, 2}}, {HALF_SUB, {1, 2}}},
     [F23] = {{ADD_HALF, {0, 1, 2}}, {HALF_SUB, {1, 2}}, {ADD_HALF, {3, 1, 2}}},
     [F32] = {{ADD_HALF, {0, 1, 2}}, {HALF_SUB_SUB, {1, 2, 3}}},
 };
@@ -138,10 +143,12 @@ CPU_VARIANTS void mix_input(int kind, const InputRows *r) {
   case kind: input_loop(winograd_input[kind], pixels, r); break;
     CASE(F21, 2)
     CASE(F22, 3)
+    CASE(F22_EVEN, 3)
     CASE(F23, 4)
     CASE(F32, 4)
     CASE(BACK + F21, 2)
     CASE(BACK + F22, 2)
+    CASE(BACK + F22_EVEN, 2)
     CASE(BACK + F23, 2)
     CASE(BACK + F32, 3)
     CASE(BACK_TWO, 2)
@@ -184,6 +191,7 @@ INLINE void output_loops(const Mix *down, Kind across, const OutputTiles *r) {
   case kind: output_loop(down, winograd_output[kind], winograd_input[kind], r); break;
     CASE(F21)
     CASE(F22)
+    CASE(F22_EVEN)
     CASE(F23)
     default: CASE(F32)
 #undef CASE
@@ -194,6 +202,7 @@ CPU_VARIANTS void mix_output(Kind down, Kind across, const OutputTiles *r) {
   switch (down) {
     case F21: output_loops(winograd_output[F21], across, r); break;
     case F22: output_loops(winograd_output[F22], across, r); break;
+    case F22_EVEN: output_loops(winograd_output[F22_EVEN], across, r); break;
     case F23: output_loops(winograd_output[F23], across, r); break;
     default: output_loops(winograd_output[F32], across, r);
   }

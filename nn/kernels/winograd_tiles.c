@@ -59,7 +59,7 @@ static void use_terms(Tiles *t, int side) {
  * most two twos. */
 static bool cut_side(Tiles *t, int side, long taps, long tap_step, int each) {
   long grid = t->grid[side];
-  if (!filter_make(&t->filter[side], taps, tap_step, t->step[side], each)) return false;
+  if (!filter_make(&t->filter[side], taps, tap_step, t->step[side], each, grid % each == 0)) return false;
   t->count[side] = (grid + each - 1) / each;
   t->whole[side] = each < 3 ? t->count[side] : grid / 3 - (grid % 3 == 1 && grid > 1);
   use_terms(t, side);
@@ -149,23 +149,22 @@ static const Mix *line_mix(const Tiles *t, long y, const Term *term) {
   return kind == BACK_TWO ? &winograd_input[kind][term->point] : &term->mix;
 }
 
-/* A term of a span's window, pixels `row` numbers apart; zeros, filled in here, stand for lines outside the picture. */
-static void mix_lines(const Tiles *t, const Span *s, int term, real *zeros, real *line, long row) {
+/* A term of a span's window; zeros, filled in here, stand for lines outside the picture. */
+static void mix_lines(const Tiles *t, const Span *s, int term, real *zeros, real *line) {
   const Mix *m = line_mix(t, s->y, &t->filter[0].term[term]);
   long c = t->channels, left = tiles_result(t, 1, s->x) * t->step[1] + t->first[1], right = left + reach(t, s);
   long from = left < 0 ? 0 : left, to = right < t->size[1] ? right : t->size[1];
   if (to < from) to = from = left;
-  Rows rows = {line + (from - left) * row, {0}, row, c, to - from, c};
+  Rows rows = {line + (from - left) * c, {0}, 0, 0, 1, (to - from) * c};
   for (int i = 0; i < 3; i++) {
     long y = tiles_result(t, 0, s->y) * t->step[0] + t->first[0] + m->from[i];
     bool inside = y >= 0 && y < t->size[0];
     if (!inside) memset(zeros, 0, (size_t)((to - from) * c) * sizeof(real));
     rows.from[i] = inside ? t->picture + ((s->n * t->size[0] + y) * t->size[1] + from) * c : zeros;
   }
-  if (row == c) rows.n *= rows.rows, rows.rows = 1;
-  memset(line, 0, (size_t)((from - left) * row) * sizeof(real));
+  memset(line, 0, (size_t)((from - left) * c) * sizeof(real));
   mix_rows(m->how, &rows);
-  memset(line + (to - left) * row, 0, (size_t)((right - to) * row) * sizeof(real));
+  memset(line + (to - left) * c, 0, (size_t)((right - to) * c) * sizeof(real));
 }
 
 /* The terms across of n tiles from x on, which have as many results each; line: mixed, from the first one's window on. */
@@ -189,7 +188,7 @@ void tiles_transform(const Tiles *t, long from, long to, int term, real *room, c
   for (long tile = from; tile < to;) {
     Span s = tiles_span(t, tile, to);
     if (s.y >= t->from[0][term] && s.y < t->to[0][term]) {
-      mix_lines(t, &s, term, zeros, room, t->channels);
+      mix_lines(t, &s, term, zeros, room);
       for (long i = 0, alike; i < s.tiles; i += alike) {
         long first = tiles_result(t, 1, s.x + i) - tiles_result(t, 1, s.x);
         alike = tiles_alike(t, 1, s.x + i, s.tiles - i);
@@ -197,17 +196,5 @@ void tiles_transform(const Tiles *t, long from, long to, int term, real *room, c
       }
     }
     tile += s.tiles;
-  }
-}
-
-void tiles_lines(const Tiles *t, long from, long to, int term, real *zeros, real *lines, real *differences, long row) {
-  for (long tile = from; tile < to;) {
-    Span s = tiles_span(t, tile, to);
-    long width = reach(t, &s);
-    if (s.y >= t->from[0][term] && s.y < t->to[0][term]) {
-      mix_lines(t, &s, term, zeros, lines, row);
-      mix_rows(SUB, &(Rows){differences, {lines, lines + row}, row, row, width - 1, t->channels});
-    }
-    tile += s.tiles, lines += width * row, differences += width * row;
   }
 }
