@@ -6,18 +6,7 @@ import os
 import subprocess
 import tempfile
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-GANDER = os.environ.get("GANDER", os.path.join(ROOT, "build", "gander"))
-passed = failed = 0
-
-
-def check(what, ok, *seen):
-    global passed, failed
-    if ok:
-        passed += 1
-    else:
-        failed += 1
-        print("FAILED", what, *[repr(s) for s in seen])
+from check import GANDER, ROOT, check, done
 
 
 def kernel_sets():
@@ -58,5 +47,4 @@ for path in workloads:
         for cpu in kernel_sets():
             check(f"{name}: {cpu} kernels give the same bits", train(path, folder, 1, GANDER_CPU=cpu) == one)
 
-print(f"{passed} passed, {failed} failed")
-raise SystemExit(failed > 0)
+done()

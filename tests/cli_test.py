@@ -4,24 +4,14 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 
-GANDER = os.environ.get("GANDER", os.path.join(os.path.dirname(__file__), "..", "build", "gander"))
+from check import GANDER, check, done
+
 SANITIZED = "asan" in GANDER or "tsan" in GANDER
-passed = failed = 0
 folder = tempfile.TemporaryDirectory()
 os.environ.pop("LUA_INIT", None)
-
-
-def check(what, ok, *seen):
-    global passed, failed
-    if ok:
-        passed += 1
-    else:
-        failed += 1
-        print("FAILED", what, *[repr(s) for s in seen])
 
 
 def run(*args, stdin="", env=None, timeout=60):
@@ -280,5 +270,4 @@ if not SANITIZED:
         best = min(best, start_time()) if best > 0.02 else best
     check("starts within 20 ms", best <= 0.02, best)
 
-print(f"{passed} passed, {failed} failed")
-sys.exit(failed > 0)
+done()

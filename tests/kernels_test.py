@@ -4,10 +4,9 @@ import os
 import re
 import subprocess
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-GANDER = os.environ.get("GANDER", os.path.join(ROOT, "build", "gander"))
+from check import GANDER, ROOT, count, done
+
 TESTS = os.path.join(os.path.dirname(GANDER), "tests", "nn")
-passed = failed = 0
 
 
 def run(test, cpu):
@@ -25,15 +24,13 @@ wrong = subprocess.run([GANDER, "-e", "tensor.ones(1, 1):matmul(tensor.ones(1, 1
 sets = re.search(r"on this CPU it may be (.*)", wrong.stderr)
 sets = re.findall(r"avx512|avx2|generic", sets.group(1)) if sets else []
 if "generic" not in sets:
-    failed += 1
+    count(0, 1)
     print("FAILED to learn what GANDER_CPU may be:", wrong.stderr)
 for cpu in sets:
     for test in ("product_test", "conv_test", "winograd_test", "pool_test", "sequence_test", "join_test"):
         more, bad, text = run(test, cpu)
-        passed += more
-        failed += bad
+        count(more, bad)
         if bad:
             print(f"FAILED {test} with GANDER_CPU={cpu}:\n{text}")
 
-print(f"{passed} passed, {failed} failed")
-raise SystemExit(failed > 0)
+done()

@@ -5,16 +5,15 @@ import pty
 import re
 import select
 import signal
-import sys
 import tempfile
 import termios
 import time
 
-GANDER = os.environ.get("GANDER", os.path.join(os.path.dirname(__file__), "..", "build", "gander"))
+from check import GANDER, check, done
+
 # TSan delivers signals when the C library is called, and only then
 LOOP = "while true do os.time() end" if "tsan" in GANDER else "while true do end"
 PATIENCE = 30
-passed = failed = 0
 home = tempfile.TemporaryDirectory()
 
 TRAINER = """
@@ -26,15 +25,6 @@ function trainer(f)
 end
 t = trainer()
 """
-
-
-def check(what, ok, *seen):
-    global passed, failed
-    if ok:
-        passed += 1
-    else:
-        failed += 1
-        print("FAILED", what, *[repr(s)[-600:] for s in seen])
 
 
 def file(name, text):
@@ -361,5 +351,4 @@ p.send("\x15")
 check("after which it works", p.ask("3") == "3")
 check("os.exit", p.end("os.exit(9, true)\r") == 9)
 
-print(f"{passed} passed, {failed} failed")
-sys.exit(failed > 0)
+done()
