@@ -25,6 +25,7 @@ static void copy_rows(void *job, long from, long to) {
 /* Image, weight and map of all groups, and room for those of one. */
 typedef struct Groups {
   Conv one;
+  long groups;
   long rows[SIDES], columns[SIDES]; /* of one group */
   Tensor *part[SIDES];
 } Groups;
@@ -32,6 +33,7 @@ typedef struct Groups {
 static bool groups_begin(Groups *g, const Conv *v) {
   bool ok = true;
   g->one = *v;
+  g->groups = v->groups;
   g->one.groups = 1;
   g->one.keep = NULL;
   g->one.c = g->columns[IMAGE] = v->c / v->groups;
@@ -51,49 +53,44 @@ static bool groups_end(Groups *g, bool ok) {
   return ok;
 }
 
-static real *take(const Groups *g, int side, const real *from, long group, long groups) {
-  long n = g->columns[side];
-  workers_for(g->rows[side], GRAIN, copy_rows, &(Copy){from + group * n, g->part[side]->data, n * groups, n, n});
+static real *take(const Groups *g, int side, const real *from, long group) {
+  long n = g->columns[side], row = n * g->groups;
+  workers_for(g->rows[side], GRAIN, copy_rows, &(Copy){from + group * n, g->part[side]->data, row, n, n});
   return g->part[side]->data;
 }
 
-static void put(const Groups *g, int side, real *to, long group, long groups) {
-  long n = g->columns[side];
-  workers_for(g->rows[side], GRAIN, copy_rows, &(Copy){g->part[side]->data, to + group * n, n, n * groups, n});
+static void put(const Groups *g, int side, real *to, long group) {
+  long n = g->columns[side], row = n * g->groups;
+  workers_for(g->rows[side], GRAIN, copy_rows, &(Copy){g->part[side]->data, to + group * n, n, row, n});
+}
+
+/* Makes one side of the two others, group by group; bias is the made side's, or NULL. */
+static bool run(const Conv *v, int made, real *const *whole, const real *bias) {
+  Groups g;
+  bool ok = groups_begin(&g, v);
+  for (long i = 0; ok && i < v->groups; i++) {
+    real *part[SIDES];
+    const real *start = bias ? bias + i * g.columns[made] : NULL;
+    for (int side = 0; side < SIDES; side++) part[side] = side == made ? g.part[side]->data : take(&g, side, whole[side], i);
+    ok = made == MAP     ? conv_map(&g.one, part[IMAGE], part[WEIGHT], start, part[MAP])
+         : made == IMAGE ? conv_image(&g.one, part[MAP], part[WEIGHT], start, part[IMAGE])
+                         : conv_weight(&g.one, part[IMAGE], part[MAP], part[WEIGHT]);
+    if (ok) put(&g, made, whole[made], i);
+  }
+  return groups_end(&g, ok);
 }
 
 bool groups_map(const Conv *v, const real *image, const real *weight, const real *bias, real *map) {
   if (lanes_suit(v)) return lanes_map(v, image, weight, bias, map);
-  Groups g;
-  bool ok = groups_begin(&g, v);
-  for (long i = 0; ok && i < v->groups; i++) {
-    const real *x = take(&g, IMAGE, image, i, v->groups), *w = take(&g, WEIGHT, weight, i, v->groups);
-    ok = conv_map(&g.one, x, w, bias ? bias + i * g.one.k : NULL, g.part[MAP]->data);
-    if (ok) put(&g, MAP, map, i, v->groups);
-  }
-  return groups_end(&g, ok);
+  return run(v, MAP, (real *[]){[IMAGE] = (real *)image, [WEIGHT] = (real *)weight, [MAP] = map}, bias);
 }
 
 bool groups_image(const Conv *v, const real *map, const real *weight, const real *bias, real *image) {
   if (lanes_suit(v)) return lanes_image(v, map, weight, bias, image);
-  Groups g;
-  bool ok = groups_begin(&g, v);
-  for (long i = 0; ok && i < v->groups; i++) {
-    const real *y = take(&g, MAP, map, i, v->groups), *w = take(&g, WEIGHT, weight, i, v->groups);
-    ok = conv_image(&g.one, y, w, bias ? bias + i * g.one.c : NULL, g.part[IMAGE]->data);
-    if (ok) put(&g, IMAGE, image, i, v->groups);
-  }
-  return groups_end(&g, ok);
+  return run(v, IMAGE, (real *[]){[IMAGE] = image, [WEIGHT] = (real *)weight, [MAP] = (real *)map}, bias);
 }
 
 bool groups_weight(const Conv *v, const real *image, const real *map, real *weight) {
   if (lanes_suit(v)) return lanes_weight(v, image, map, weight);
-  Groups g;
-  bool ok = groups_begin(&g, v);
-  for (long i = 0; ok && i < v->groups; i++) {
-    const real *x = take(&g, IMAGE, image, i, v->groups), *y = take(&g, MAP, map, i, v->groups);
-    ok = conv_weight(&g.one, x, y, g.part[WEIGHT]->data);
-    if (ok) put(&g, WEIGHT, weight, i, v->groups);
-  }
-  return groups_end(&g, ok);
+  return run(v, WEIGHT, (real *[]){[IMAGE] = (real *)image, [WEIGHT] = weight, [MAP] = (real *)map}, NULL);
 }

@@ -14,20 +14,8 @@ static void check_error(const Case *t, const char *pass, const Tensor *got, cons
   CHECK(most < bound);
 }
 
-static void check_case(Case t) {
-  size_t scope = scope_enter();
-  Tensor *in[INPUTS];
-  Reference r[PASSES];
-  case_measure(&t);
-  case_inputs(&t, in);
-  reference_make(&t, in, r);
-  case_passes(&t, in, r, check_error);
-  reference_drop(r);
-  scope_leave(scope, NULL);
-}
-
 static void random_shapes(void) {
-  for (int i = 0; i < 300; i++) check_case(case_draw(i, 5, 3));
+  for (int i = 0; i < 300; i++) case_check(case_draw(i, 5, 3), false, check_error);
 }
 
 static void odd_shapes(void) {
@@ -59,7 +47,7 @@ static void odd_shapes(void) {
       {2, {4, 4}, 0, 4, {3, 3}, {{1, 1}, {1, 1}, {1, 1}, 4}, {0}, {0}}, /* no channels in them */
       {70, {2, 2}, 9, 31, {2, 2}, one, {0}, {0}},                       /* many small images */
   };
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_case(cases[i]);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) case_check(cases[i], false, check_error);
 }
 
 /* All three passes of a layer, one after the other: their bits. */
@@ -138,10 +126,8 @@ static void wrong_shapes_are_explained(void) {
 int main(void) {
   check_bits_on_all(LAYERS, passes); /* first: before there are threads */
   random_seed(1);
-  exact_enable(true);
   random_shapes();
   odd_shapes();
-  exact_enable(false);
   check_bits_on_threads(LAYERS, passes);
   for (int i = 0; i < LAYERS; i++) {
     check_warm_step(i, passes);

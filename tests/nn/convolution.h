@@ -119,9 +119,10 @@ static inline void reference_drop(Reference *r) {
   for (int i = 0; i < PASSES; i++) free(r[i].sum);
 }
 
-/* Calls check(case, name of the pass, its result, reference, bias or NULL) for all passes of a case. */
-static inline void case_passes(const Case *t, Tensor *const *in, const Reference *r,
-                               void (*check)(const Case *, const char *, const Tensor *, const Reference *, const Tensor *)) {
+/* Is told a pass's name, its result, what it should be, and the bias that is to be added, or NULL. */
+typedef void CaseCheck(const Case *t, const char *pass, const Tensor *got, const Reference *want, const Tensor *bias);
+
+static inline void case_passes(const Case *t, Tensor *const *in, const Reference *r, CaseCheck *check) {
   Tensor *x = in[IMAGE], *w = in[WEIGHT], *y = in[MAP], *bias = in[MAP_BIAS], *bias_c = in[IMAGE_BIAS];
   check(t, "conv2d", tensor_conv2d(x, w, NULL, t->s), &r[MAP], NULL);
   check(t, "conv2d with bias", tensor_conv2d(x, w, bias, t->s), &r[MAP], bias);
@@ -130,6 +131,23 @@ static inline void case_passes(const Case *t, Tensor *const *in, const Reference
   if (t->map[0] && t->map[1])
     check(t, "conv_transpose2d", tensor_conv_transpose2d(y, w, bias_c, t->s, t->output_padding), &r[IMAGE], bias_c);
   CHECK(!nn_failed());
+}
+
+/* All passes of a case by sums written out, and then, if wanted, by whichever road is the fastest. */
+static inline void case_check(Case t, bool fast, CaseCheck *check) {
+  size_t scope = scope_enter();
+  Tensor *in[INPUTS];
+  Reference r[PASSES];
+  case_measure(&t);
+  case_inputs(&t, in);
+  reference_make(&t, in, r);
+  for (int exact = 1; exact >= !fast; exact--) {
+    exact_enable(exact);
+    case_passes(&t, in, r, check);
+  }
+  exact_enable(false);
+  reference_drop(r);
+  scope_leave(scope, NULL);
 }
 
 /* ---- bits ---- */
