@@ -5,6 +5,8 @@
 
 #include "row.h"
 
+#include "kernels/kernel.h"
+
 static const Op *const *const tables[] = {ops_make,   ops_elementwise, ops_activation, ops_arithmetic, ops_compare,  ops_loss,
                                           ops_reduce, ops_softmax,     ops_shape,      ops_slice,      ops_index,    ops_matmul,
                                           ops_conv,   ops_pool,        ops_norm,       ops_lstm,       ops_attention};
@@ -196,7 +198,7 @@ static bool compute(Call *c) {
 }
 
 Tensor *op_call(const Op *op, int n, Tensor *const *in, const Param *params) {
-  if (nn_failed()) return NULL;
+  if (nn_failed() || !cpu_check()) return NULL;
   Call c = {.op = op, .n = n, .in = in, .param = params};
   if (!check_given(&c)) return NULL;
   gradcheck_call(&c, in);

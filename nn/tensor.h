@@ -53,8 +53,8 @@ int workers_self(void);        /* which thread runs this piece, 0..workers_count
 void workers_set(int threads); /* 1..64; the first use takes GANDER_THREADS or as many as it has cores */
 double work_done(void);        /* floating-point operations of all products and convolutions so far */
 
-/* Products and convolutions run kernels for AVX-512, AVX2 or neither, as the CPU has it; the environment's GANDER_CPU=avx512, avx2
- * or generic chooses. All give the same bits where the CPU has fused multiply-add. GANDER_BLAS=1: OpenBLAS multiplies matrices
+/* Kernels are there for AVX-512, AVX2 or neither, as the CPU has it; the environment's GANDER_CPU=avx512, avx2 or generic
+ * chooses. All give the same bits where the CPU has fused multiply-add. GANDER_BLAS=1: OpenBLAS multiplies matrices
  * (not convolutions). */
 
 /* Convolutions whose shapes suit it are computed with fewer multiplications, by Winograd's algorithm; exact: by the sums written

@@ -23,11 +23,11 @@ INLINE void run(real *y, long n, Activation a) {
   }
 }
 
-CPU_VARIANTS void activate(real *y, long n, Activation a) {
+KERNEL(activate, (real * y, long n, Activation a), (y, n, a)) {
   run(y, n, a);
 }
 
-CPU_VARIANTS void activate_rows(real *const *row, long rows, long from, long n, Activation a) {
+KERNEL(activate_rows, (real *const *row, long rows, long from, long n, Activation a), (row, rows, from, n, a)) {
   for (long r = 0; r < rows; r++) run(row[r] + from, n, a);
 }
 
@@ -45,7 +45,7 @@ void activate_all(real *y, long n, Activation a) {
   if (a.kind) workers_for(n, GRAIN, activate_piece, &(Piece){.y = y, .a = a});
 }
 
-CPU_VARIANTS static void back_piece(void *job, long from, long to) {
+static KERNEL(back_piece, (void *job, long from, long to), (job, from, to)) {
   const Piece *p = job;
   const real *restrict y = p->y, slope = (real)p->a.slope;
   real *restrict g = p->g;

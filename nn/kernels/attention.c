@@ -68,11 +68,11 @@ static void score_block(const Job *j, const Head *head, long from, long to) {
   product_few(&head->across, a->depth, whole(&head->across, seen(a, to)), to - from, q, head->score, false);
 }
 
-CPU_VARIANTS static void powers(real *score, long n, real scale, real largest) {
+static KERNEL(powers, (real * score, long n, real scale, real largest), (score, n, scale, largest)) {
   for (long i = 0; i < n; i++) score[i] = exp_of(score[i] * scale - largest);
 }
 
-CPU_VARIANTS static void multiply(real *x, long n, real factor) {
+static KERNEL(multiply, (real * x, long n, real factor), (x, n, factor)) {
   for (long i = 0; i < n; i++) x[i] *= factor;
 }
 
@@ -113,7 +113,8 @@ static void run_heads(void *job, long from, long to) {
 /* ---- back ---- */
 
 /* probability (slope - sum of grad out), the gradient of the scaled score */
-CPU_VARIANTS static void score_slope(const real *restrict p, real *restrict slope, long n, real sum, real scale) {
+static KERNEL(score_slope, (const real *restrict p, real *restrict slope, long n, real sum, real scale),
+              (p, slope, n, sum, scale)) {
   for (long i = 0; i < n; i++) slope[i] = p[i] * (slope[i] - sum) * scale;
 }
 

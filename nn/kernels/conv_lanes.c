@@ -209,7 +209,7 @@ INLINE void sum_row(const Lanes *l, const real *lines, long first, long y, long 
 }
 
 /* A piece: a band of rows of a sample's results, for LANES groups. */
-CPU_VARIANTS static void sum_bands(void *job, long from, long to) {
+static KERNEL(sum_bands, (void *job, long from, long to), (job, from, to)) {
   const Lanes *l = job;
   real *lines = l->room + workers_self() * l->room_size;
   for (long piece = from; piece < to; piece++) {
@@ -329,7 +329,7 @@ INLINE void add_band(const Lanes *l, long n, long from, long to, long group, rea
 }
 
 /* A piece: a part of the batch, for LANES groups. */
-CPU_VARIANTS static void sum_parts(void *job, long from, long to) {
+static KERNEL(sum_parts, (void *job, long from, long to), (job, from, to)) {
   const Lanes *l = job;
   const long size = l->kernel[0] * l->kernel[1] * l->in.depth * l->out.depth * LANES;
   for (long piece = from; piece < to; piece++) {

@@ -38,7 +38,7 @@ void draw_block(Random at, uint32_t word[4]) {
   for (int i = 0; i < 4; i++) word[i] = words[i][0];
 }
 
-CPU_VARIANTS void draw_integers(Random at, uint64_t *out, long n) {
+KERNEL(draw_integers, (Random at, uint64_t *out, long n), (at, out, n)) {
   uint32_t word[4][LANES];
   for (; n > 0; n -= LANES, out += LANES, at.position += LANES) {
     philox(at, word);
@@ -97,11 +97,11 @@ INLINE void fill(Random at, real *out, long n, void (*group)(Random at, real *ou
   if (n) group(at, rest), memcpy(out, rest, (size_t)n * sizeof(real));
 }
 
-CPU_VARIANTS void draw_uniform(Random at, real *out, long n) {
+KERNEL(draw_uniform, (Random at, real *out, long n), (at, out, n)) {
   fill(at, out, n, uniform_group);
 }
 
-CPU_VARIANTS void draw_normal(Random at, real *out, long n) {
+KERNEL(draw_normal, (Random at, real *out, long n), (at, out, n)) {
   fill(at, out, n, normal_group);
 }
 
@@ -117,7 +117,7 @@ INLINE void scale_words(const uint32_t *kept, const real *x, real scale, long n,
   if (n) scale_bits(*kept, x, scale, (int)n, y);
 }
 
-CPU_VARIANTS void scale_kept(const uint32_t *kept, const real *x, real scale, long n, real *y) {
+KERNEL(scale_kept, (const uint32_t *kept, const real *x, real scale, long n, real *y), (kept, x, scale, n, y)) {
   scale_words(kept, x, scale, n, y);
 }
 
@@ -134,7 +134,8 @@ INLINE void keep_group(Random at, uint32_t least, uint32_t kept[GROUP / DRAW_BIT
   }
 }
 
-CPU_VARIANTS void draw_kept(Random at, double p, const real *x, real scale, long n, uint32_t *kept, real *y) {
+KERNEL(draw_kept, (Random at, double p, const real *x, real scale, long n, uint32_t *kept, real *y),
+       (at, p, x, scale, n, kept, y)) {
   const uint32_t least = (uint32_t)ceil(p * 16777216);
   enum { WORDS = GROUP / DRAW_BITS };
   for (long from = 0; from < n; from += GROUP, kept += WORDS, at.position += LANES) {

@@ -3,35 +3,35 @@
 #include "each_loop.h"
 #include "math.h"
 
-CPU_VARIANTS void each_tanh(const Run *r) {
+KERNEL(each_tanh, (const Run *r), (r)) {
   each1(r, tanh_of);
 }
 
-CPU_VARIANTS void each_tanh_backward(const Run *r) {
+KERNEL(each_tanh_backward, (const Run *r), (r)) {
   each2(r, tanh_slope);
 }
 
-CPU_VARIANTS void each_sigmoid(const Run *r) {
+KERNEL(each_sigmoid, (const Run *r), (r)) {
   each1(r, sigmoid_of);
 }
 
-CPU_VARIANTS void each_sigmoid_backward(const Run *r) {
+KERNEL(each_sigmoid_backward, (const Run *r), (r)) {
   each2(r, sigmoid_slope);
 }
 
-CPU_VARIANTS void each_relu(const Run *r) {
+KERNEL(each_relu, (const Run *r), (r)) {
   each1(r, relu);
 }
 
-CPU_VARIANTS void each_relu_backward(const Run *r) {
+KERNEL(each_relu_backward, (const Run *r), (r)) {
   each2(r, relu_slope);
 }
 
-CPU_VARIANTS void each_leaky_relu(const Run *r) {
+KERNEL(each_leaky_relu, (const Run *r), (r)) {
   each1p(r, leaky_relu);
 }
 
-CPU_VARIANTS void each_leaky_relu_backward(const Run *r) {
+KERNEL(each_leaky_relu_backward, (const Run *r), (r)) {
   each2p(r, leaky_relu_slope);
 }
 
@@ -40,7 +40,7 @@ INLINE real elu(real x, real alpha) {
   const real low = alpha * expm1_of(x > 0 ? 0 : x);
   return x > 0 ? x : low;
 }
-CPU_VARIANTS void each_elu(const Run *r) {
+KERNEL(each_elu, (const Run *r), (r)) {
   each1p(r, elu);
 }
 
@@ -48,7 +48,7 @@ INLINE real elu_slope(real g, real y, real alpha) {
   const real low = g * (y + alpha);
   return y > 0 ? g : low;
 }
-CPU_VARIANTS void each_elu_backward(const Run *r) {
+KERNEL(each_elu_backward, (const Run *r), (r)) {
   each2p(r, elu_slope);
 }
 
@@ -56,7 +56,7 @@ CPU_VARIANTS void each_elu_backward(const Run *r) {
 INLINE real gelu(real x) {
   return x * normal_below(x);
 }
-CPU_VARIANTS void each_gelu(const Run *r) {
+KERNEL(each_gelu, (const Run *r), (r)) {
   each1(r, gelu);
 }
 
@@ -67,7 +67,7 @@ INLINE real gelu_slope(real g, real x) {
   const real below = normal_with(x, &falling);
   return g * (below + x * (peak * falling));
 }
-CPU_VARIANTS void each_gelu_backward(const Run *r) {
+KERNEL(each_gelu_backward, (const Run *r), (r)) {
   each2(r, gelu_slope);
 }
 
@@ -75,7 +75,7 @@ CPU_VARIANTS void each_gelu_backward(const Run *r) {
 INLINE real silu(real x) {
   return x * sigmoid_of(x);
 }
-CPU_VARIANTS void each_silu(const Run *r) {
+KERNEL(each_silu, (const Run *r), (r)) {
   each1(r, silu);
 }
 
@@ -84,7 +84,7 @@ INLINE real silu_slope(real g, real x) {
   const real s = sigmoid_of(x);
   return g * (s * (1 + x * (1 - s)));
 }
-CPU_VARIANTS void each_silu_backward(const Run *r) {
+KERNEL(each_silu_backward, (const Run *r), (r)) {
   each2(r, silu_slope);
 }
 
@@ -93,6 +93,6 @@ INLINE real softplus(real x) {
   const real size = x < 0 ? -x : x;
   return (x < 0 ? 0 : x) + log1p_of(exp_of(-size));
 }
-CPU_VARIANTS void each_softplus(const Run *r) {
+KERNEL(each_softplus, (const Run *r), (r)) {
   each1(r, softplus);
 }

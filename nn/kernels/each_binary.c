@@ -7,28 +7,28 @@
 INLINE real add(real a, real b) {
   return a + b;
 }
-CPU_VARIANTS void each_add(const Run *r) {
+KERNEL(each_add, (const Run *r), (r)) {
   each2(r, add);
 }
 
 INLINE real sub(real a, real b) {
   return a - b;
 }
-CPU_VARIANTS void each_sub(const Run *r) {
+KERNEL(each_sub, (const Run *r), (r)) {
   each2(r, sub);
 }
 
 INLINE real mul(real a, real b) {
   return a * b;
 }
-CPU_VARIANTS void each_mul(const Run *r) {
+KERNEL(each_mul, (const Run *r), (r)) {
   each2(r, mul);
 }
 
 INLINE real divide(real a, real b) {
   return a / b;
 }
-CPU_VARIANTS void each_div(const Run *r) {
+KERNEL(each_div, (const Run *r), (r)) {
   each2(r, divide);
 }
 
@@ -49,7 +49,7 @@ INLINE real inverse(real x) {
 }
 
 /* An exponent that is one number for all is mostly one of these. */
-CPU_VARIANTS void each_pow(const Run *r) {
+KERNEL(each_pow, (const Run *r), (r)) {
   const real b = *r->x[1];
   if (r->step[1] || !r->step[0])
     each2(r, power);
@@ -70,60 +70,60 @@ CPU_VARIANTS void each_pow(const Run *r) {
 INLINE real maximum(real a, real b) {
   return a > b || a != a ? a : b;
 }
-CPU_VARIANTS void each_maximum(const Run *r) {
+KERNEL(each_maximum, (const Run *r), (r)) {
   each2(r, maximum);
 }
 
 INLINE real minimum(real a, real b) {
   return a < b || a != a ? a : b;
 }
-CPU_VARIANTS void each_minimum(const Run *r) {
+KERNEL(each_minimum, (const Run *r), (r)) {
   each2(r, minimum);
 }
 
 INLINE real eq(real a, real b) {
   return a == b;
 }
-CPU_VARIANTS void each_eq(const Run *r) {
+KERNEL(each_eq, (const Run *r), (r)) {
   each2(r, eq);
 }
 
 INLINE real ne(real a, real b) {
   return a != b;
 }
-CPU_VARIANTS void each_ne(const Run *r) {
+KERNEL(each_ne, (const Run *r), (r)) {
   each2(r, ne);
 }
 
 INLINE real lt(real a, real b) {
   return a < b;
 }
-CPU_VARIANTS void each_lt(const Run *r) {
+KERNEL(each_lt, (const Run *r), (r)) {
   each2(r, lt);
 }
 
 INLINE real le(real a, real b) {
   return a <= b;
 }
-CPU_VARIANTS void each_le(const Run *r) {
+KERNEL(each_le, (const Run *r), (r)) {
   each2(r, le);
 }
 
 INLINE real gt(real a, real b) {
   return a > b;
 }
-CPU_VARIANTS void each_gt(const Run *r) {
+KERNEL(each_gt, (const Run *r), (r)) {
   each2(r, gt);
 }
 
 INLINE real ge(real a, real b) {
   return a >= b;
 }
-CPU_VARIANTS void each_ge(const Run *r) {
+KERNEL(each_ge, (const Run *r), (r)) {
   each2(r, ge);
 }
 
-CPU_VARIANTS void each_where(const Run *r) {
+KERNEL(each_where, (const Run *r), (r)) {
   real *restrict y = r->y;
   const real *condition = r->x[0], *a = r->x[1], *b = r->x[2];
   const long sc = r->step[0], sa = r->step[1], sb = r->step[2];

@@ -14,7 +14,7 @@ INLINE real entropy_slope(real g, real x, real t, real p) {
   return g * ((1 - t + yes) * sigmoid_of(x) - yes);
 }
 
-CPU_VARIANTS void each_entropy(const Run *r) {
+KERNEL(each_entropy, (const Run *r), (r)) {
   real *restrict y = r->y;
   const real *x = r->x[0], *t = r->x[1], p = r->p[0], one = *t;
   const long sx = r->step[0], st = r->step[1];
@@ -26,7 +26,7 @@ CPU_VARIANTS void each_entropy(const Run *r) {
     for (long i = 0; i < r->n; i++) y[i] = entropy(*x, t[i * st], p);
 }
 
-CPU_VARIANTS void each_entropy_slope(const Run *r) {
+KERNEL(each_entropy_slope, (const Run *r), (r)) {
   real *restrict y = r->y;
   const real *g = r->x[0], *x = r->x[1], *t = r->x[2], p = r->p[0], one = *t;
   const long sg = r->step[0], sx = r->step[1], st = r->step[2];

@@ -85,10 +85,11 @@ INLINE double sum_step(double so_far, double x, double about) {
   (void)about;
   return so_far + x;
 }
-CPU_VARIANTS static double sum_line(const real *x, long n, double about) {
+static KERNEL_OF(double, sum_line, (const real *x, long n, double about), (x, n, about)) {
   return line(x, n, about, 0, sum_step, add);
 }
-CPU_VARIANTS static void sum_rows(double *sum, const real *x, long n, long stride, long width, const double *about) {
+static KERNEL(sum_rows, (double *sum, const real *x, long n, long stride, long width, const double *about),
+              (sum, x, n, stride, width, about)) {
   quick_rows(sum, x, n, stride, width, about, sum_step);
 }
 const Fold fold_sum = {0, sum_line, sum_rows, add};
@@ -97,10 +98,11 @@ INLINE double squares_step(double so_far, double x, double about) {
   (void)about;
   return so_far + x * x;
 }
-CPU_VARIANTS static double squares_line(const real *x, long n, double about) {
+static KERNEL_OF(double, squares_line, (const real *x, long n, double about), (x, n, about)) {
   return line(x, n, about, 0, squares_step, add);
 }
-CPU_VARIANTS static void squares_rows(double *sum, const real *x, long n, long stride, long width, const double *about) {
+static KERNEL(squares_rows, (double *sum, const real *x, long n, long stride, long width, const double *about),
+              (sum, x, n, stride, width, about)) {
   quick_rows(sum, x, n, stride, width, about, squares_step);
 }
 const Fold fold_squares = {0, squares_line, squares_rows, add};
@@ -108,10 +110,11 @@ const Fold fold_squares = {0, squares_line, squares_rows, add};
 INLINE double deviations_step(double so_far, double x, double mean) {
   return so_far + (x - mean) * (x - mean);
 }
-CPU_VARIANTS static double deviations_line(const real *x, long n, double mean) {
+static KERNEL_OF(double, deviations_line, (const real *x, long n, double mean), (x, n, mean)) {
   return line(x, n, mean, 0, deviations_step, add);
 }
-CPU_VARIANTS static void deviations_rows(double *sum, const real *x, long n, long stride, long width, const double *mean) {
+static KERNEL(deviations_rows, (double *sum, const real *x, long n, long stride, long width, const double *mean),
+              (sum, x, n, stride, width, mean)) {
   quick_rows(sum, x, n, stride, width, mean, deviations_step);
 }
 const Fold fold_deviations = {0, deviations_line, deviations_rows, add};
@@ -120,10 +123,11 @@ const Fold fold_deviations = {0, deviations_line, deviations_rows, add};
 INLINE double exps_step(double so_far, double x, double largest) {
   return so_far + (double)exp_of((real)(x - largest));
 }
-CPU_VARIANTS static double exps_line(const real *x, long n, double largest) {
+static KERNEL_OF(double, exps_line, (const real *x, long n, double largest), (x, n, largest)) {
   return line(x, n, largest, 0, exps_step, add);
 }
-CPU_VARIANTS static void exps_rows(double *sum, const real *x, long n, long stride, long width, const double *largest) {
+static KERNEL(exps_rows, (double *sum, const real *x, long n, long stride, long width, const double *largest),
+              (sum, x, n, stride, width, largest)) {
   rows(sum, x, n, stride, width, largest, exps_step);
 }
 const Fold fold_exps = {0, exps_line, exps_rows, add};
@@ -132,10 +136,11 @@ INLINE double product_step(double so_far, double x, double about) {
   (void)about;
   return so_far * x;
 }
-CPU_VARIANTS static double product_line(const real *x, long n, double about) {
+static KERNEL_OF(double, product_line, (const real *x, long n, double about), (x, n, about)) {
   return line(x, n, about, 1, product_step, multiply);
 }
-CPU_VARIANTS static void product_rows(double *sum, const real *x, long n, long stride, long width, const double *about) {
+static KERNEL(product_rows, (double *sum, const real *x, long n, long stride, long width, const double *about),
+              (sum, x, n, stride, width, about)) {
   rows(sum, x, n, stride, width, about, product_step);
 }
 const Fold fold_product = {1, product_line, product_rows, multiply};
@@ -144,11 +149,12 @@ INLINE double largest_step(double so_far, double x, double about) {
   (void)about;
   return larger(so_far, x);
 }
-CPU_VARIANTS static double largest_line(const real *x, long n, double about) {
+static KERNEL_OF(double, largest_line, (const real *x, long n, double about), (x, n, about)) {
   (void)about;
   return line_of_choices(x, n, -INFINITY, larger_of);
 }
-CPU_VARIANTS static void largest_rows(double *sum, const real *x, long n, long stride, long width, const double *about) {
+static KERNEL(largest_rows, (double *sum, const real *x, long n, long stride, long width, const double *about),
+              (sum, x, n, stride, width, about)) {
   rows(sum, x, n, stride, width, about, largest_step);
 }
 const Fold fold_largest = {-INFINITY, largest_line, largest_rows, larger};
@@ -157,11 +163,12 @@ INLINE double smallest_step(double so_far, double x, double about) {
   (void)about;
   return smaller(so_far, x);
 }
-CPU_VARIANTS static double smallest_line(const real *x, long n, double about) {
+static KERNEL_OF(double, smallest_line, (const real *x, long n, double about), (x, n, about)) {
   (void)about;
   return line_of_choices(x, n, INFINITY, smaller_of);
 }
-CPU_VARIANTS static void smallest_rows(double *sum, const real *x, long n, long stride, long width, const double *about) {
+static KERNEL(smallest_rows, (double *sum, const real *x, long n, long stride, long width, const double *about),
+              (sum, x, n, stride, width, about)) {
   rows(sum, x, n, stride, width, about, smallest_step);
 }
 const Fold fold_smallest = {INFINITY, smallest_line, smallest_rows, smaller};

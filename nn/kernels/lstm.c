@@ -24,7 +24,8 @@ static const real *before(const Lstm *l, const real *all, const real *first, lon
 }
 
 /* c = f c_before + i g, h = o tanh(c) */
-CPU_VARIANTS static void cell(real *restrict gates, const real *restrict c_before, real *restrict c, real *restrict h, long n) {
+static KERNEL(cell, (real *restrict gates, const real *restrict c_before, real *restrict c, real *restrict h, long n),
+              (gates, c_before, c, h, n)) {
   real *restrict i = gates, *restrict f = gates + n, *restrict g = f + n, *restrict o = g + n;
   for (long k = 0; k < 2 * n; k++) gates[k] = sigmoid_of(gates[k]);
   for (long k = 0; k < n; k++) g[k] = tanh_of(g[k]);
@@ -56,9 +57,10 @@ static void run_blocks(void *job, long from, long to) {
 }
 
 /* dh and dc are the gradients that the step after this one hands back; dc leaves as that of c_before. */
-CPU_VARIANTS static void cell_back(const real *restrict gates, const real *restrict c_before, const real *restrict c,
-                                   const real *restrict grad_h, const real *restrict grad_c, const real *restrict dh,
-                                   real *restrict dc, real *restrict slope, long n) {
+static KERNEL(cell_back,
+              (const real *restrict gates, const real *restrict c_before, const real *restrict c, const real *restrict grad_h,
+               const real *restrict grad_c, const real *restrict dh, real *restrict dc, real *restrict slope, long n),
+              (gates, c_before, c, grad_h, grad_c, dh, dc, slope, n)) {
   for (long k = 0; k < n; k++) {
     const real i = gates[k], f = gates[n + k], g = gates[2 * n + k], o = gates[3 * n + k], y = tanh_of(c[k]);
     const real of_h = grad_h[k] + dh[k], of_c = grad_c[k] + dc[k] + of_h * o * (1 - y * y);

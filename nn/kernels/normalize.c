@@ -143,7 +143,7 @@ INLINE double sum_of(real (*term)(const Line *l, long i), const Line *l, long n)
 /* ---- moments ---- */
 
 /* Of each band the mean and the sum of squared deviations from it, while the band is in the cache. */
-CPU_VARIANTS static void moments_pieces(void *job, long from, long to) {
+static KERNEL(moments_pieces, (void *job, long from, long to), (job, from, to)) {
   const Job *j = job;
   long strips = pieces_of(j->m.n, STRIP);
   for (long piece = from; piece < to; piece++) {
@@ -206,7 +206,7 @@ INLINE void normalize_column_row(const Job *j, long row) {
 }
 
 /* A few rows are activated at a time, while they are in the cache. */
-CPU_VARIANTS static void columns_pieces(void *job, long from, long to) {
+static KERNEL(columns_pieces, (void *job, long from, long to), (job, from, to)) {
   const Job *j = job;
   long n = j->m.n, few = AT_ONCE / (n + 1) + 1;
   for (long end; from < to; from = end) {
@@ -230,7 +230,7 @@ INLINE void normalize_row(const real *x, long n, real mean, real rstd, const rea
     for (long i = 0; i < n; i++) y[i] = (x[i] - mean) * rstd + (bias ? bias[i] : 0);
 }
 
-CPU_VARIANTS static void rows_pieces(void *job, long from, long to) {
+static KERNEL(rows_pieces, (void *job, long from, long to), (job, from, to)) {
   const Job *j = job;
   long n = j->m.n;
   for (long row = from; row < to; row++) {
@@ -277,7 +277,7 @@ INLINE void add_gated(const Job *j, const Patch *whole, long column, double *sum
   }
 }
 
-CPU_VARIANTS static void sums_pieces(void *job, long from, long to) {
+static KERNEL(sums_pieces, (void *job, long from, long to), (job, from, to)) {
   const Job *j = job;
   long strips = pieces_of(j->m.n, STRIP);
   for (long piece = from; piece < to; piece++) {
@@ -312,7 +312,7 @@ bool column_sums(Rows m, const Normal *x, const real *g, real *sum, real *dot) {
   return true;
 }
 
-CPU_VARIANTS static void row_sums_pieces(void *job, long from, long to) {
+static KERNEL(row_sums_pieces, (void *job, long from, long to), (job, from, to)) {
   const Job *j = job;
   long n = j->m.n;
   for (long row = from; row < to; row++) {
@@ -352,7 +352,7 @@ INLINE void back_of_rows(const Job *j, long row, real share) {
   for (long i = 0; i < n; i++) dx[i] = scale * (g[i] - sum - (x[i] - mean) * slope);
 }
 
-CPU_VARIANTS static void back_pieces(void *job, long from, long to) {
+static KERNEL(back_pieces, (void *job, long from, long to), (job, from, to)) {
   const Job *j = job;
   real share = (real)(1 / (double)(j->x->of_rows ? j->m.n : j->m.rows));
   for (long row = from; row < to; row++)
@@ -391,7 +391,7 @@ INLINE void add_rows_to(const Job *j, long row, const int rows, double *sum, dou
   }
 }
 
-CPU_VARIANTS static void slab_pieces(void *job, long from, long to) {
+static KERNEL(slab_pieces, (void *job, long from, long to), (job, from, to)) {
   const Job *j = job;
   for (long slab = from; slab < to; slab++) {
     double *sum = j->first + slab * j->m.n, *dot = j->second + slab * j->m.n;

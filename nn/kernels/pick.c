@@ -35,7 +35,7 @@ INLINE long count_wrong(const real *index, long n, real side) {
   return wrong;
 }
 
-CPU_VARIANTS static void check_piece(void *job, long from, long to) {
+static KERNEL(check_piece, (void *job, long from, long to), (job, from, to)) {
   Check *j = job;
   const real *index = j->index;
   long wrong = 0;
@@ -78,7 +78,7 @@ INLINE void pick_each(const Pick *p, const real *x, const real *index, long n, r
     for (long k = 0; k < p->inner; k++) out[k] = x[place(p, index[k]) + k];
 }
 
-CPU_VARIANTS static void pick_rows(void *job, long from, long to) {
+static KERNEL(pick_rows, (void *job, long from, long to), (job, from, to)) {
   const Job *j = job;
   const Pick *p = j->p;
   for (long row = from, n; row < to; row += n) { /* the rows of one outer place */
@@ -116,7 +116,7 @@ INLINE void add_strip(const Job *j, long outer, long first, long width) {
   }
 }
 
-CPU_VARIANTS static void add_strips(void *job, long from, long to) {
+static KERNEL(add_strips, (void *job, long from, long to), (job, from, to)) {
   const Job *j = job;
   for (long piece = from; piece < to; piece++) {
     long first = piece % j->strips * j->strip, rest = j->p->inner - first;

@@ -54,7 +54,7 @@ INLINE void largest_of(const Pool *p, const real *image, Span rows, Span columns
     }
 }
 
-CPU_VARIANTS static void largest_rows(void *job, long from, long to) {
+static KERNEL(largest_rows, (void *job, long from, long to), (job, from, to)) {
   const Job *j = job;
   const Pool *p = j->p;
   for (long row = from; row < to; row++) {
@@ -83,7 +83,7 @@ INLINE void give_to_chosen(const Pool *p, const real *grad, const real *places, 
   }
 }
 
-CPU_VARIANTS static void largest_back_rows(void *job, long from, long to) {
+static KERNEL(largest_back_rows, (void *job, long from, long to), (job, from, to)) {
   const Job *j = job;
   const Pool *p = j->p;
   long image_row = p->image[1] * p->channels, map_row = p->map[1] * p->channels;
@@ -114,7 +114,7 @@ INLINE void mean_of(const Pool *p, const real *image, Span rows, Span columns, r
   for (long c = 0; c < p->channels; c++) sum[c] *= share;
 }
 
-CPU_VARIANTS static void mean_rows(void *job, long from, long to) {
+static KERNEL(mean_rows, (void *job, long from, long to), (job, from, to)) {
   const Job *j = job;
   const Pool *p = j->p;
   for (long row = from; row < to; row++) {
@@ -142,7 +142,7 @@ INLINE void give_back(const Pool *p, const real *grad, real share, real *image) 
   }
 }
 
-CPU_VARIANTS static void mean_back_rows(void *job, long from, long to) {
+static KERNEL(mean_back_rows, (void *job, long from, long to), (job, from, to)) {
   const Job *j = job;
   const Pool *p = j->p;
   long image_row = p->image[1] * p->channels, map_row = p->map[1] * p->channels;

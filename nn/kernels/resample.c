@@ -36,7 +36,7 @@ static bool mixes(const Mix *m, long n) {
   return false;
 }
 
-CPU_VARIANTS static void rows_to(void *job, long from, long to) {
+static KERNEL(rows_to, (void *job, long from, long to), (job, from, to)) {
   const Job *j = job;
   const Resample *r = j->r;
   long width = r->from[1] * r->channels;
@@ -68,7 +68,7 @@ INLINE void give_back(const Resample *r, const real *grad, real weight, real *ou
   }
 }
 
-CPU_VARIANTS static void rows_from(void *job, long from, long to) {
+static KERNEL(rows_from, (void *job, long from, long to), (job, from, to)) {
   const Job *j = job;
   const Resample *r = j->r;
   long width = r->to[1] * r->channels, size = r->from[1] * r->channels;

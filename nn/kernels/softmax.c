@@ -5,37 +5,38 @@
 
 /* ---- along neighbours ---- */
 
-CPU_VARIANTS static void powers(real *y, const real *x, long n, real largest) {
+static KERNEL(powers, (real * y, const real *x, long n, real largest), (y, x, n, largest)) {
   for (long i = 0; i < n; i++) y[i] = exp_of(x[i] - largest);
 }
 
-CPU_VARIANTS static void softmax_line(real *y, const real *x, long n) {
+static KERNEL(softmax_line, (real * y, const real *x, long n), (y, x, n)) {
   powers(y, x, n, (real)fold_largest.line(x, n, 0));
   const real share = (real)(1 / fold_sum.line(y, n, 0));
   for (long i = 0; i < n; i++) y[i] *= share;
 }
 
-CPU_VARIANTS static void log_softmax_line(real *y, const real *x, long n) {
+static KERNEL(log_softmax_line, (real * y, const real *x, long n), (y, x, n)) {
   const double largest = fold_largest.line(x, n, 0);
   powers(y, x, n, (real)largest);
   const double shift = largest + log(fold_sum.line(y, n, 0));
   for (long i = 0; i < n; i++) y[i] = (real)((double)x[i] - shift);
 }
 
-CPU_VARIANTS static void softmax_line_slope(real *dx, const real *g, const real *y, long n) {
+static KERNEL(softmax_line_slope, (real * dx, const real *g, const real *y, long n), (dx, g, y, n)) {
   for (long i = 0; i < n; i++) dx[i] = g[i] * y[i];
   const real sum = (real)fold_sum.line(dx, n, 0);
   for (long i = 0; i < n; i++) dx[i] = y[i] * (g[i] - sum);
 }
 
-CPU_VARIANTS static void log_softmax_line_slope(real *dx, const real *g, const real *y, long n) {
+static KERNEL(log_softmax_line_slope, (real * dx, const real *g, const real *y, long n), (dx, g, y, n)) {
   const real sum = (real)fold_sum.line(g, n, 0);
   for (long i = 0; i < n; i++) dx[i] = g[i] - exp_of(y[i]) * sum;
 }
 
 /* ---- along elements that stand apart ---- */
 
-CPU_VARIANTS static void find_largest(real *largest, const real *x, long count, long stride, long width) {
+static KERNEL(find_largest, (real * largest, const real *x, long count, long stride, long width),
+              (largest, x, count, stride, width)) {
   for (long i = 0; i < width; i++) largest[i] = x[i];
   for (long row = 1; row < count; row++)
     for (long i = 0; i < width; i++) {
@@ -44,7 +45,7 @@ CPU_VARIANTS static void find_largest(real *largest, const real *x, long count, 
     }
 }
 
-CPU_VARIANTS void softmax_columns(real *y, const real *x, long count, long stride, long width) {
+KERNEL(softmax_columns, (real * y, const real *x, long count, long stride, long width), (y, x, count, stride, width)) {
   if (stride == 1) {
     softmax_line(y, x, count);
     return;
@@ -62,7 +63,7 @@ CPU_VARIANTS void softmax_columns(real *y, const real *x, long count, long strid
     for (long i = 0; i < width; i++) y[row * stride + i] = (real)((double)y[row * stride + i] * sum[i]);
 }
 
-CPU_VARIANTS void log_softmax_columns(real *y, const real *x, long count, long stride, long width) {
+KERNEL(log_softmax_columns, (real * y, const real *x, long count, long stride, long width), (y, x, count, stride, width)) {
   if (stride == 1) {
     log_softmax_line(y, x, count);
     return;
@@ -77,7 +78,8 @@ CPU_VARIANTS void log_softmax_columns(real *y, const real *x, long count, long s
     for (long i = 0; i < width; i++) y[row * stride + i] = (real)((double)x[row * stride + i] - sum[i]);
 }
 
-CPU_VARIANTS void softmax_slope(real *dx, const real *g, const real *y, long count, long stride, long width) {
+KERNEL(softmax_slope, (real * dx, const real *g, const real *y, long count, long stride, long width),
+       (dx, g, y, count, stride, width)) {
   if (stride == 1) {
     softmax_line_slope(dx, g, y, count);
     return;
@@ -90,7 +92,8 @@ CPU_VARIANTS void softmax_slope(real *dx, const real *g, const real *y, long cou
       dx[row * stride + i] = (real)((double)y[row * stride + i] * ((double)g[row * stride + i] - sum[i]));
 }
 
-CPU_VARIANTS void log_softmax_slope(real *dx, const real *g, const real *y, long count, long stride, long width) {
+KERNEL(log_softmax_slope, (real * dx, const real *g, const real *y, long count, long stride, long width),
+       (dx, g, y, count, stride, width)) {
   if (stride == 1) {
     log_softmax_line_slope(dx, g, y, count);
     return;

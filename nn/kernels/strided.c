@@ -65,7 +65,7 @@ INLINE void transpose(real *out, const real *in, Matrix m) {
     }
 }
 
-CPU_VARIANTS static void copy_pieces(void *job, long from, long to) {
+static KERNEL(copy_pieces, (void *job, long from, long to), (job, from, to)) {
   const Plan *p = job;
   const Box *box = p->box;
   for (long piece = from; piece < to; piece++) {

@@ -25,7 +25,6 @@ typedef struct Finish {
 } Finish;
 
 typedef struct Tile {
-  const char *name;
   int height, width; /* the most rows and columns */
   int lanes;         /* columns of one vector */
   /* sum over t < taps, k < depth of a[t * height + r][k] * b[(t * depth + k) * b_step + column] */
@@ -38,6 +37,6 @@ typedef struct Tile {
 
 enum { DOT_COLUMNS = 4 }; /* the most that dot takes */
 
-const Tile *tile_best(void); /* for this CPU or, when it is set, GANDER_CPU; NULL and nn_error() if that names none */
+const Tile *tile_best(void); /* of cpu_set; NULL and nn_error() if GANDER_CPU names none */
 
 #endif

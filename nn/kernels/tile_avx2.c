@@ -6,5 +6,5 @@
 #include "tile_loop.h"
 
 extern const Tile tile_avx2;
-const Tile tile_avx2 = {"avx2", HEIGHT, WIDTH, LANES, gather, outer, dot};
+const Tile tile_avx2 = {HEIGHT, WIDTH, LANES, gather, outer, dot};
 #endif

@@ -6,5 +6,5 @@
 #include "tile_loop.h"
 
 extern const Tile tile_avx512;
-const Tile tile_avx512 = {"avx512", HEIGHT, WIDTH, LANES, gather, outer, dot};
+const Tile tile_avx512 = {HEIGHT, WIDTH, LANES, gather, outer, dot};
 #endif

@@ -6,5 +6,5 @@
 #include "tile_loop.h"
 
 extern const Tile tile_fma;
-const Tile tile_fma = {"generic", HEIGHT, WIDTH, LANES, gather, outer, dot};
+const Tile tile_fma = {HEIGHT, WIDTH, LANES, gather, outer, dot};
 #endif

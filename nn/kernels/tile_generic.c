@@ -6,4 +6,4 @@
 #include "tile_loop.h"
 
 extern const Tile tile_generic;
-const Tile tile_generic = {"generic", HEIGHT, WIDTH, LANES, gather, outer, dot};
+const Tile tile_generic = {HEIGHT, WIDTH, LANES, gather, outer, dot};

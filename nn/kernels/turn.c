@@ -28,7 +28,8 @@ INLINE void turn_line(const real *from, long from_step, long n, real *to, long t
   for (long i = 0; i < n; i++) to[i * to_step] = add ? to[i * to_step] + from[i * from_step] : from[i * from_step];
 }
 
-CPU_VARIANTS void turn(long rows, long columns, const real *from, long from_step, real *to, long to_step, bool add) {
+KERNEL(turn, (long rows, long columns, const real *from, long from_step, real *to, long to_step, bool add),
+       (rows, columns, from, from_step, to, to_step, add)) {
   const long whole_rows = rows / SIDE * SIDE, whole_columns = columns / SIDE * SIDE;
   for (long c = 0; c < whole_columns; c += SIDE)
     for (long r = 0; r < whole_rows; r += SIDE) turn_block(from + r * from_step + c, from_step, to + c * to_step + r, to_step, add);

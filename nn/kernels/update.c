@@ -6,13 +6,14 @@
 #include <tgmath.h>
 
 /* w -= lr (g + weight_decay w) */
-CPU_VARIANTS void update_sgd(real *restrict w, const real *restrict g, long n, const SgdStep *s) {
+KERNEL(update_sgd, (real *restrict w, const real *restrict g, long n, const SgdStep *s), (w, g, n, s)) {
   const real lr = s->lr, decay = s->weight_decay;
   for (long i = 0; i < n; i++) w[i] -= lr * (g[i] + decay * w[i]);
 }
 
 /* b = momentum b + (1 - dampening) d; w -= lr b, or lr (d + momentum b) with Nesterov's */
-CPU_VARIANTS void update_momentum(real *restrict w, const real *restrict g, real *restrict buffer, long n, const SgdStep *s) {
+KERNEL(update_momentum, (real *restrict w, const real *restrict g, real *restrict buffer, long n, const SgdStep *s),
+       (w, g, buffer, n, s)) {
   const real lr = s->lr, momentum = s->momentum, share = s->share, decay = s->weight_decay;
   const real of_d = s->nesterov, of_b = s->nesterov ? momentum : 1;
   for (long i = 0; i < n; i++) {
@@ -23,8 +24,8 @@ CPU_VARIANTS void update_momentum(real *restrict w, const real *restrict g, real
 }
 
 /* v = alpha v + (1 - alpha) d^2; w -= lr d / (sqrt(v) + eps) */
-CPU_VARIANTS void update_rmsprop(real *restrict w, const real *restrict g, real *restrict square_avg, long n,
-                                 const RmspropStep *s) {
+KERNEL(update_rmsprop, (real *restrict w, const real *restrict g, real *restrict square_avg, long n, const RmspropStep *s),
+       (w, g, square_avg, n, s)) {
   const real lr = s->lr, alpha = s->alpha, share = s->share, eps = s->eps, decay = s->weight_decay;
   for (long i = 0; i < n; i++) {
     real d = g[i] + decay * w[i];
@@ -34,8 +35,9 @@ CPU_VARIANTS void update_rmsprop(real *restrict w, const real *restrict g, real 
 }
 
 /* v = alpha v + (1 - alpha) d^2; b = momentum b + d / (sqrt(v) + eps); w -= lr b */
-CPU_VARIANTS void update_rmsprop_momentum(real *restrict w, const real *restrict g, real *restrict square_avg,
-                                          real *restrict buffer, long n, const RmspropStep *s) {
+KERNEL(update_rmsprop_momentum,
+       (real *restrict w, const real *restrict g, real *restrict square_avg, real *restrict buffer, long n, const RmspropStep *s),
+       (w, g, square_avg, buffer, n, s)) {
   const real lr = s->lr, alpha = s->alpha, share = s->share, eps = s->eps, decay = s->weight_decay, momentum = s->momentum;
   for (long i = 0; i < n; i++) {
     real d = g[i] + decay * w[i];
@@ -46,8 +48,9 @@ CPU_VARIANTS void update_rmsprop_momentum(real *restrict w, const real *restrict
 }
 
 /* m += (1 - beta1) (d - m); v = beta2 v + (1 - beta2) d^2; w -= rate m / (sqrt(v) / root + eps) */
-CPU_VARIANTS void update_adam(real *restrict w, const real *restrict g, real *restrict exp_avg, real *restrict exp_avg_sq, long n,
-                              const AdamStep *s) {
+KERNEL(update_adam,
+       (real *restrict w, const real *restrict g, real *restrict exp_avg, real *restrict exp_avg_sq, long n, const AdamStep *s),
+       (w, g, exp_avg, exp_avg_sq, n, s)) {
   const real rate = s->rate, share1 = s->share1, beta2 = s->beta2, share2 = s->share2, root = s->root, eps = s->eps;
   const real decay = s->weight_decay, shrink = s->shrink;
   for (long i = 0; i < n; i++) {
@@ -59,6 +62,6 @@ CPU_VARIANTS void update_adam(real *restrict w, const real *restrict g, real *re
 }
 
 /* w += scale g */
-CPU_VARIANTS void update_add(real *restrict w, const real *restrict g, long n, real scale) {
+KERNEL(update_add, (real *restrict w, const real *restrict g, long n, real scale), (w, g, n, scale)) {
   for (long i = 0; i < n; i++) w[i] += scale * g[i];
 }

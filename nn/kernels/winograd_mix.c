@@ -87,7 +87,7 @@ INLINE void loop(How how, const Rows *r) {
   for (long i = r->rows; i; i--, a += step, b += step, c += step, to += to_step) EACH_NUMBER(MIX, n)
 }
 
-CPU_VARIANTS void mix_rows(How how, const Rows *r) {
+KERNEL(mix_rows, (How how, const Rows *r), (how, r)) {
   switch (how) {
     case NOTHING: break;
     case ZERO: loop(ZERO, r); break;
@@ -137,7 +137,7 @@ INLINE void input_loop(const Mix *mix, const int pixels, const InputRows *r) {
   }
 }
 
-CPU_VARIANTS void mix_input(int kind, const InputRows *r) {
+KERNEL(mix_input, (int kind, const InputRows *r), (kind, r)) {
   switch (kind) {
 #define CASE(kind, pixels)                                                                                                         \
   case kind: input_loop(winograd_input[kind], pixels, r); break;
@@ -198,7 +198,7 @@ INLINE void output_loops(const Mix *down, Kind across, const OutputTiles *r) {
   }
 }
 
-CPU_VARIANTS void mix_output(Kind down, Kind across, const OutputTiles *r) {
+KERNEL(mix_output, (Kind down, Kind across, const OutputTiles *r), (down, across, r)) {
   switch (down) {
     case F21: output_loops(winograd_output[F21], across, r); break;
     case F22: output_loops(winograd_output[F22], across, r); break;

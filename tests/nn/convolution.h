@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../nn/kernels/kernel.h"
 #include "test.h"
 
 enum { MAP, IMAGE, WEIGHT, PASSES, MAP_BIAS = PASSES, IMAGE_BIAS, INPUTS }; /* the first three are sums of the other two */
@@ -152,15 +153,15 @@ static inline void case_check(Case t, bool fast, CaseCheck *check) {
 
 /* ---- bits ---- */
 
-/* Three passes of each of `layers` layers: their bits, with the kernels of one kind of CPU. In a process of its own, since the
- * choice is made once. False if this is no such CPU. */
+/* Three passes of each of `layers` layers: their bits, with the kernels of one kind of CPU. In a process of its own, as
+ * weights are kept the way a set of kernels packs them. False if this is no such CPU. */
 static inline bool hash_on(const char *cpu, int layers, void (*passes)(Tensor **out, int layer), uint64_t *hash) {
   int end[2];
   const size_t bytes = (size_t)layers * PASSES * sizeof *hash;
   if (pipe(end)) return false;
   pid_t child = fork();
   if (!child) {
-    setenv("GANDER_CPU", cpu, 1);
+    if (!cpu_choose(cpu)) _exit(1);
     for (int i = 0; i < layers * PASSES; i++) {
       Tensor *out[PASSES], *t;
       passes(out, i / PASSES);
