@@ -1,8 +1,8 @@
 #include "machine.h"
 
 #include <sched.h>
-#include <stdio.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

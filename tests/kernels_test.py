@@ -27,7 +27,7 @@ if "generic" not in sets:
     count(0, 1)
     print("FAILED to learn what GANDER_CPU may be:", wrong.stderr)
 for cpu in sets:
-    for test in ("product_test", "conv_test", "winograd_test", "pool_test", "sequence_test", "join_test"):
+    for test in ("product_test", "conv_test", "winograd_test", "pool_test", "sequence_test", "normalize_test", "join_test"):
         more, bad, text = run(test, cpu)
         count(more, bad)
         if bad:

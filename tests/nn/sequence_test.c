@@ -7,20 +7,6 @@ static long between(long low, long high) {
   return low + (long)random_below((uint64_t)(high - low + 1));
 }
 
-/* sqrt(sum of squared errors / sum of squares) must be as small as rounding makes it; what should be zero is a sum of numbers of
- * about one, too. */
-static void check(const char *what, const char *shape, const Tensor *got, const double *want) {
-  double errors = 0, sizes = 0.1 * (got ? (double)tensor_numel(got) : 0) + 1e-30, most = sizeof(real) == 4 ? 2e-6 : 1e-14;
-  for (long i = 0, n = got ? tensor_numel(got) : 0; i < n; i++) {
-    double e = (double)got->data[i] - want[i];
-    errors += e * e;
-    sizes += want[i] * want[i];
-  }
-  bool ok = got && sqrt(errors / sizes) < most;
-  if (!ok) printf("%s of %s: error %.3g\n", what, shape, sqrt(errors / sizes));
-  CHECK(ok);
-}
-
 static double *zeros(long n) {
   return calloc((size_t)n + 1, sizeof(double));
 }
@@ -86,8 +72,8 @@ static void check_attention(const Attention *a) {
   double *want = zeros_like(y), *want_grad[] = {zeros_like(in[0]), zeros_like(in[1]), zeros_like(in[2])};
   for (long i = 0; g && i < a->n * a->steps * a->heads; i++)
     attend(a, in, g->data, i / a->heads / a->steps, i / a->heads % a->steps, i % a->heads, want, want_grad);
-  check("result", shape, y, want);
-  for (int i = 0; i < 3; i++) check(names[i], shape, grad[i], want_grad[i]);
+  test_close(y, want, "result", shape);
+  for (int i = 0; i < 3; i++) test_close(grad[i], want_grad[i], names[i], shape);
   free(want);
   for (int i = 0; i < 3; i++) free(want_grad[i]);
   scope_leave(scope, NULL);
@@ -220,8 +206,8 @@ static void check_lstm(Lstm l, bool biases, bool states) {
   for (long i = 0; g && i < n; i++) sample(&l, i, g->data, want);
   char shape[100];
   snprintf(shape, sizeof shape, "LSTM (%ld,%ld,%ld) to %ld", n, l.steps, l.in, l.hidden);
-  check("result", shape, y, want);
-  for (int i = 0; i < count; i++) check(op_signature(ops_find("lstm"))->arg[which[i]].name, shape, grad[i], l.grad[which[i]]);
+  test_close(y, want, "result", shape);
+  for (int i = 0; i < count; i++) test_close(grad[i], l.grad[which[i]], op_signature(ops_find("lstm"))->arg[which[i]].name, shape);
   free(want), free(room);
   for (int i = 0; i < INPUTS; i++) free(l.grad[i]);
   scope_leave(scope, NULL);

@@ -37,6 +37,25 @@ static inline void test_error(const char *text, const char *file, int line) {
   nn_clear_error();
 }
 
+/* sqrt(sum of squared errors / sum of squares) of `got`, with 0.1 for each: what should be 0 is a sum of numbers of about one. */
+static inline double test_distance(const Tensor *got, const double *want) {
+  double errors = 0, squares = 1e-30;
+  for (long i = 0, n = got ? tensor_numel(got) : 0; i < n; i++) {
+    double e = (double)got->data[i] - want[i];
+    errors += e * e;
+    squares += want[i] * want[i] + 0.1;
+  }
+  return got ? sqrt(errors / squares) : INFINITY;
+}
+
+/* Is it as near to what was computed in double as rounding lets it be? */
+static inline void test_close(const Tensor *got, const double *want, const char *what, const char *shape) {
+  double distance = test_distance(got, want);
+  int ok = distance < (sizeof(real) == 4 ? 2e-6 : 1e-14);
+  if (!ok) printf("%s of %s: error %.3g\n", what, shape, distance);
+  test_check(ok, "as computed in double", what, 0);
+}
+
 static inline int test_done(void) {
   if (nn_failed()) test_check(0, "no error is left over", __FILE__, __LINE__);
   printf("%d passed, %d failed\n", test_passed, test_failed);
