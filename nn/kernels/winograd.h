@@ -112,6 +112,7 @@ typedef struct Term {
 
 typedef struct Filter {
   int parts, terms, results; /* results: of a tile */
+  bool even;                 /* two taps are F22_EVEN */
   Kind kind;                 /* of the longest part */
   long every, window;        /* window: pixels that a tile reads */
   Part part[MOST_PARTS];

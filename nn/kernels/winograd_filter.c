@@ -44,7 +44,7 @@ static void add_terms(Filter *f, const Part *p, long step) {
 bool filter_make(Filter *f, long taps, long tap_step, long step, int results, bool even) {
   if (step % tap_step || taps > MOST_KERNEL || step > MOST_KERNEL) return false;
   *f = (Filter){.every = step / tap_step, .results = results};
-  even = even && taps / f->every > 1; /* a tap alone needs the last point, for others too */
+  f->even = even = even && taps / f->every > 1; /* a tap alone needs the last point, for others too */
   for (long class = 0; class < f->every && class < taps; class ++) {
     long left = (taps - 1 - class) / f->every + 1, tap = class;
     while (left) {

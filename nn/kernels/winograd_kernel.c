@@ -89,7 +89,9 @@ bool kernel_make(Kernel *k, const Gather *g, const Filter *filter) {
   if (!tile) return false;
   *k = (Kernel){.width = tile->width, .panels = (g->columns + tile->width - 1) / tile->width, .channels = g->channels};
   for (int x = 0; x < filter[1].terms; x++) k->terms[filter[1].term[x].point]++;
-  KeptKey key = gather_key(g, KEPT_WINOGRAD, filter[0].results * POINTS + filter[1].results);
+  long shape = 0; /* what parts' kinds depend on but the taps */
+  for (int i = 0; i < 2; i++) shape = 2 * (POINTS * shape + filter[i].results) + filter[i].even;
+  KeptKey key = gather_key(g, KEPT_WINOGRAD, shape);
   k->memory = kept_find(g->keep, &key);
   if (k->memory) return true;
   k->memory = tensor_new(3, (long[]){(long)filter[0].terms * filter[1].terms * k->panels, g->channels, k->width});

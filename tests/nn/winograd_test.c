@@ -118,12 +118,33 @@ static void activations_are_applied(void) {
   CHECK(same_bits(z, tensor_conv_transpose2d_activated(x, w, b, half, (long[]){0, 0}, tanh)));
 }
 
+/* What is kept of a weight is not used where lines of another length take another algorithm. */
+static void sizes_take_turns(void) {
+  const ConvShape shapes[] = {{{2, 2}, {1, 1}, {1, 1}, 1}, {{2, 2}, {2, 2}, {1, 1}, 1}};
+  const long kernels[] = {4, 5};
+  for (int i = 0; i < 2; i++) {
+    size_t scope = scope_enter();
+    long size = kernels[i];
+    Tensor *kept = tensor_randn(4, (long[]){size, size, 48, 48}), *plain = tensor_detach(kept);
+    tensor_set_requires_grad(kept, true);
+    for (int turn = 0; turn < 8; turn++) {
+      long height = 8 + turn * 6 % 8, width = 8 + turn * 5 % 8, n = 10;
+      Tensor *x = tensor_randn(4, (long[]){n, height, width, 48}), *y = tensor_conv2d(x, plain, NULL, shapes[i]);
+      CHECK(same_bits(y, tensor_conv2d(x, kept, NULL, shapes[i])));
+      CHECK(same_bits(tensor_conv2d_input(y, plain, height, width, shapes[i]),
+                      tensor_conv2d_input(y, kept, height, width, shapes[i])));
+    }
+    scope_leave(scope, NULL);
+  }
+}
+
 int main(void) {
   check_bits_on_all(LAYERS, passes); /* first: before there are threads */
   random_seed(1);
   exact_computes_the_sums_written_out();
   check_bits_on_threads(LAYERS, passes);
   activations_are_applied();
+  sizes_take_turns();
   check_warm_step(0, passes);
   check_full_memory(1, passes);
   winograd_always(true); /* also where it does not pay */
