@@ -9,10 +9,10 @@
 #include "winograd.h"
 
 enum {
-  FEW = 16,      /* channels: with fewer, the taps of a kernel row are taken together, over a copy with margins */
-  PIXELS = 1024, /* summed before the sum is added to the result: they stay in the second cache, and errors stay small */
-  TILES = 8,     /* of a piece of work, one below the other */
-  PARTS = 8,     /* that the batch is cut into where the result is smaller than SMALL, so that there is work to share */
+  FEW = 16,     /* channels: with fewer, the taps of a kernel row are taken together, over a copy with margins */
+  PIXELS = 512, /* summed before the sum is added to the result: they stay in the second cache */
+  TILES = 8,    /* of a piece of work, one below the other */
+  PARTS = 8,    /* that the batch is cut into where the result is smaller than SMALL, so that there is work to share */
   SMALL = 8192,
   MOST_HEIGHT = 16,
   MOST_WIDTH = 64

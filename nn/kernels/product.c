@@ -12,7 +12,7 @@ enum {
   TILES = 8,       /* most of a block */
   MOST_HEIGHT = 16,
   MOST_WIDTH = 64,
-  RUN = 2048,     /* numbers of a sum before it is added to the result: keeps panels in the second cache and errors small */
+  RUN = 2048,     /* numbers of a sum before it is added to the result: keeps panels in the second cache */
   TAPS = 256,     /* most in such a part: TAPS * MOST_HEIGHT pointers fit */
   LONG = 32,      /* a run that is worth summing in lanes */
   PIECES = 16,    /* to share out, where there are enough panels */

@@ -1,8 +1,8 @@
 /* Tiles: the innermost loops of all products. A tile is a few rows and columns of a result, kept in registers while
  * its sum goes on. tile_loop.h has the loops, tile_*.c one compilation of them for each instruction set.
  *
- * Each number of a result is a chain of fused multiply-adds in the order of the sum, whatever the tile, so that all
- * instruction sets with fused multiply-add give the same bits. */
+ * Each number of a result is a sum of chains of fused multiply-adds, in the order of the sum and as long, whatever the tile,
+ * so that all instruction sets with fused multiply-add give the same bits. */
 #ifndef GANDER_TILE_H
 #define GANDER_TILE_H
 

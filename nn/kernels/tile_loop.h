@@ -33,9 +33,19 @@ INLINE void finish_row(const Finish *f, int row, int vectors, Vector s, Vector t
 
 /* ---- gather ---- */
 
+enum { SPAN = 256 }; /* products in a sum before it is added to the result: errors grow with the root of it */
+
 #define SUMS(r) Vector s##r = start0, t##r = start1;
 #define FINISH(r)                                                                                                                  \
-  if (r < height) finish_row(f, r, vectors, s##r, t##r);
+  if (r < height) finish_row(&part, r, vectors, s##r, t##r);
+#define CLEAR(r) s##r = t##r = (Vector){0};
+#define FLUSH                                                                                                                      \
+  if (!left) {                                                                                                                     \
+    EACH_ROW(FINISH)                                                                                                               \
+    EACH_ROW(CLEAR)                                                                                                                \
+    part.add = true;                                                                                                               \
+    left = SPAN;                                                                                                                   \
+  }
 #define START                                                                                                                      \
   Vector start0 = {0}, start1 = {0};                                                                                               \
   if (f->start) {                                                                                                                  \
@@ -45,21 +55,28 @@ INLINE void finish_row(const Finish *f, int row, int vectors, Vector s, Vector t
 
 INLINE void gather_tile(const int height, const int vectors, const real *const *a, long taps, long depth, const real *b,
                         long b_step, const Finish *f) {
+  Finish part = *f;
+  long left = SPAN;
   START
   EACH_ROW(SUMS)
   for (long tap = 0; tap < taps; tap++, a += height) {
 #define POINT(r) const real *a##r = a[r < height ? r : 0];
     EACH_ROW(POINT)
-    for (long k = 0; k < depth; k++, b += b_step) {
-      Vector b0 = *(const Vector *)b, b1 = b0;
-      if (vectors > 1) b1 = *(const Vector *)(b + LANES);
+    for (long k = 0; k < depth;) {
+      FLUSH
+      const long end = depth - k < left ? depth : k + left;
+      left -= end - k;
+      for (; k < end; k++, b += b_step) {
+        Vector b0 = *(const Vector *)b, b1 = b0;
+        if (vectors > 1) b1 = *(const Vector *)(b + LANES);
 #define ADD(r)                                                                                                                     \
   if (r < height) {                                                                                                                \
     s##r += a##r[k] * b0;                                                                                                          \
     if (vectors > 1) t##r += a##r[k] * b1;                                                                                         \
   }
-      EACH_ROW(ADD)
+        EACH_ROW(ADD)
 #undef ADD
+      }
     }
   }
   EACH_ROW(FINISH)
@@ -84,22 +101,29 @@ INLINE void fetch_rows(int height, int vectors, const Finish *f) {
 }
 
 INLINE void outer_tile(const int height, const int vectors, const real *a, const real *b, const Walk *w, const Finish *f) {
+  Finish part = *f;
+  long left = SPAN;
   fetch_rows(height, vectors, f);
   START
   EACH_ROW(SUMS)
   for (long n = 0; n < w->count[0]; n++)
     for (long y = 0; y < w->count[1]; y++) {
       const real *at = a + n * w->a_step[0] + y * w->a_step[1], *bt = b + n * w->b_step[0] + y * w->b_step[1];
-      for (long x = 0; x < w->count[2]; x++, at += w->a_step[2], bt += w->b_step[2]) {
-        Vector b0 = *(const Vector *)bt, b1 = b0;
-        if (vectors > 1) b1 = *(const Vector *)(bt + LANES);
+      for (long x = 0; x < w->count[2];) {
+        FLUSH
+        const long end = w->count[2] - x < left ? w->count[2] : x + left;
+        left -= end - x;
+        for (; x < end; x++, at += w->a_step[2], bt += w->b_step[2]) {
+          Vector b0 = *(const Vector *)bt, b1 = b0;
+          if (vectors > 1) b1 = *(const Vector *)(bt + LANES);
 #define ADD(r)                                                                                                                     \
   if (r < height) {                                                                                                                \
     s##r += at[r] * b0;                                                                                                            \
     if (vectors > 1) t##r += at[r] * b1;                                                                                           \
   }
-        EACH_ROW(ADD)
+          EACH_ROW(ADD)
 #undef ADD
+        }
       }
     }
   EACH_ROW(FINISH)

@@ -75,6 +75,32 @@ static void values(void) {
   many(9, 100, 40, 3, false);
 }
 
+/* Root mean square of the error over that of the result, c (m,n) = a (m,k) times b (k,n). */
+static double spread(const Tensor *a, const Tensor *b, const Tensor *c) {
+  long m = a->shape[0], k = a->shape[1], n = b->shape[1];
+  double error = 0, size = 0;
+  for (long i = 0; i < m; i++)
+    for (long j = 0; j < n; j++) {
+      double sum = 0;
+      for (long p = 0; p < k; p++) sum += (double)a->data[i * k + p] * (double)b->data[p * n + j];
+      error += pow((double)c->data[i * n + j] - sum, 2), size += sum * sum;
+    }
+  return sqrt(error / size);
+}
+
+/* Sums of any length are as exact as those of a few hundred products. */
+static void long_sums(void) {
+  const double most = sizeof(real) == 4 ? 4e-7 : 7.5e-16;
+  for (long k = 784; k <= 6272; k *= 2) {
+    size_t scope = scope_enter();
+    Tensor *a = tensor_randn(2, (long[]){30, k}), *b = tensor_randn(2, (long[]){k, 40});
+    CHECK(spread(a, b, tensor_matmul(a, b)) < most);
+    CHECK(spread(a, b, tensor_linear(a, tensor_transpose(b, 0, 1), NULL)) < most);
+    CHECK(spread(a, b, tensor_linear_weight(b, tensor_transpose(a, 0, 1))) < most);
+    scope_leave(scope, NULL);
+  }
+}
+
 static void empty(void) {
   one(0, 3, 4);
   one(3, 4, 0);
@@ -107,6 +133,7 @@ static void threads_give_the_same_bits(void) {
 int main(void) {
   random_seed(2);
   values();
+  long_sums();
   empty();
   wrong_shapes_are_explained();
   threads_give_the_same_bits();
