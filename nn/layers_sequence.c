@@ -63,7 +63,9 @@ static bool check_states(const Module *m, int n, Tensor *const *x) {
 }
 
 static Tensor *lstm_forward(Module *m, int n, Tensor *const *x) {
-  if (!layer_wants(n > 1 ? 1 : n, x, 3, whole(m, INPUT_SIZE), "(N,T,%ld)") || !check_states(m, n, x)) return NULL;
+  Tensor *table = layer_take_table(m);
+  if (!table && !layer_wants(n > 1 ? 1 : n, x, 3, whole(m, INPUT_SIZE), "(N,T,%ld)")) return NULL;
+  if (!check_states(m, n, x)) return NULL;
   const long layers = whole(m, NUM_LAYERS);
   const bool asked = layer_asked(m);
   Tensor *y = x[0], *last[STATES][MOST_LAYERS];
@@ -72,7 +74,9 @@ static Tensor *lstm_forward(Module *m, int n, Tensor *const *x) {
     for (int i = 0; i < LSTM_PARTS; i++) w[i] = m->tensor[layer * LSTM_PARTS + i].tensor;
     for (int i = 0; i < STATES; i++) first[i] = n > 1 ? tensor_select(x[1 + i], 0, layer) : NULL;
     if (layer) y = tensor_dropout(y, m->param[DROPOUT].number, m->training);
-    Tensor *both = tensor_lstm(y, w[WEIGHT_IH], w[WEIGHT_HH], w[BIAS_IH], w[BIAS_HH], first[0], first[1]);
+    Tensor *bias = w[BIAS_IH] ? tensor_add(w[BIAS_IH], w[BIAS_HH]) : NULL, *indices = table && !layer ? x[0] : NULL;
+    Tensor *inputs = tensor_linear(indices ? table : y, w[WEIGHT_IH], bias);
+    Tensor *both = tensor_lstm(inputs, w[WEIGHT_HH], indices, first[0], first[1]);
     for (int i = 0; i < STATES && asked; i++) last[i][layer] = tensor_select(tensor_select(both, 0, i), 1, -1);
     y = tensor_select(both, 0, 0);
   }
@@ -91,6 +95,10 @@ static const Layer lstm = {
     lstm_build,
     lstm_forward,
 };
+
+bool layer_looks_up(const Module *m, const Tensor *table, const Tensor *x) {
+  return m->forward == lstm_forward && table->shape[1] == whole(m, INPUT_SIZE) && x->ndim == 2;
+}
 
 /* ---- MultiheadAttention: embed_dim, num_heads, dropout, bias, causal ---- */
 

@@ -223,10 +223,10 @@ static void road_leave(void) {
   module_drop(road[--length]);
 }
 
-static void note_output(Module *m, const Tensor *y) {
+static void note_output(Module *m, int ndim, const long *shape) {
   m->called = ++calls;
-  m->output_ndim = y->ndim;
-  memcpy(m->output, y->shape, sizeof m->output);
+  m->output_ndim = ndim;
+  memcpy(m->output, shape, sizeof m->output);
 }
 
 Tensor *module_call(Module *m, int n, Tensor *const *x) {
@@ -238,7 +238,7 @@ Tensor *module_call(Module *m, int n, Tensor *const *x) {
     road_tell(road, length, started, n, x);
     y = NULL;
   } else {
-    note_output(m, y);
+    note_output(m, y->ndim, y->shape);
   }
   road_leave();
   return scope_leave(scope, y);
@@ -248,22 +248,48 @@ Tensor *module_call(Module *m, int n, Tensor *const *x) {
 static struct {
   const Module *to;
   Activation activation;
+  Tensor *table;
 } offer;
 
 Activation layer_take(const Module *m, int last) {
-  if (offer.to != m || offer.activation.kind > last) return (Activation){0};
+  if (offer.to != m || offer.table || offer.activation.kind > last) return (Activation){0};
   offer.to = NULL;
   return offer.activation;
 }
 
+Tensor *layer_take_table(const Module *m) {
+  if (offer.to != m || !offer.table) return NULL;
+  offer.to = NULL;
+  return offer.table;
+}
+
+/* Worth it where there are more indices than rows. */
+static bool offer_table(const Module *m, const Module *next, int n, Tensor *const *x) {
+  offer.table = n == 1 && x[0] && next ? layer_table(m) : NULL;
+  return offer.table && tensor_numel(x[0]) > offer.table->shape[0] && layer_looks_up(next, offer.table, x[0]);
+}
+
+/* The module m, which only picks rows of the table on offer, is left out. */
+static Tensor *call_looking_up(Module *m, Module *next, Tensor *x) {
+  offer.to = next;
+  Tensor *y = module_call(next, 1, &x);
+  long shape[NN_DIMS];
+  memcpy(shape, x->shape, sizeof shape);
+  shape[x->ndim] = offer.table->shape[1];
+  if (y) note_output(m, x->ndim + 1, shape);
+  return y;
+}
+
 /* A module whose forward was replaced may look at its result, so that must be its own. */
 Tensor *module_call_both(Module *m, Module *next, int n, Tensor *const *x, bool *both) {
+  if (offer_table(m, next, n, x)) return *both = true, call_looking_up(m, next, x[0]);
+  offer.table = NULL;
   bool offered = m->layer && m->forward == m->layer->forward && !m->children && layer_is_activation(next, &offer.activation);
   offer.to = offered ? m : NULL;
   Tensor *y = module_call(m, n, x);
   *both = offered && !offer.to;
   offer.to = NULL;
-  if (y && *both) note_output(next, y);
+  if (y && *both) note_output(next, y->ndim, y->shape);
   return y;
 }
 

@@ -19,6 +19,12 @@ bool layer_wants(int n, Tensor *const *x, int ndim, long channels, const char *s
  * there is none. Taking it obliges. */
 bool layer_is_activation(const Module *m, Activation *a);
 Activation layer_take(const Module *m, int last);
+/* A layer may look up what it makes of the rows of a table, when the module before it does no more than pick such rows by the
+ * indices x. layer_table: m's table, if m is an Embedding; layer_looks_up: can m do so? layer_take_table: for forward(), the
+ * table that x is to be looked up in, or NULL. Taking it obliges. */
+Tensor *layer_table(const Module *m);
+bool layer_looks_up(const Module *m, const Tensor *table, const Tensor *x);
+Tensor *layer_take_table(const Module *m);
 /* For forward() of a layer with m->more: layer_asked, once: does the caller want the further results? If so, layer_give takes each.
  */
 bool layer_asked(const Module *m);

@@ -26,9 +26,10 @@ bool call_shape(Call *c, int ndim, const long *shape); /* sets the result's shap
 bool call_same(Call *c);                               /* a shape function: as the first argument */
 bool call_broadcast(Call *c);                          /* a shape function: all tensors broadcast together */
 bool broadcast_shapes(int an, const long *a, int bn, const long *b, int *n, long *shape);
-bool call_check_dims(Call *c, int param, int ndim);      /* is the list of dimensions inside ndim, without repeats? */
-long shape_product(const long *shape, int from, int to); /* of the sides from .. to-1 */
-int call_get_dim(Call *c, int param, int ndim);          /* the dimension in a parameter, from 0; -1 and an error outside ndim */
+bool call_check_dims(Call *c, int param, int ndim);                 /* is the list of dimensions inside ndim, without repeats? */
+long shape_product(const long *shape, int from, int to);            /* of the sides from .. to-1 */
+bool call_check_indices(Call *c, const Tensor *indices, long side); /* in forward: are all of them whole numbers from 1 to side? */
+int call_get_dim(Call *c, int param, int ndim); /* the dimension in a parameter, from 0; -1 and an error outside ndim */
 
 /* The tables of ops, each at the end of its file in ops/, each ending with NULL. */
 extern const Op *const ops_make[];

@@ -184,9 +184,9 @@ def lstm(x, wi, wh, bi, bh, h, c):
     return torch._VF.lstm(x, (h[None], c[None]), [wi, wh, bi, bh], True, 1, 0.0, False, False, True)
 
 
-case("lstm output", "x:lstm(wi, wh, bi, bh, h, c)[1]", lstm_inputs, lambda *a: lstm(*a)[0])
-case("lstm cell", "x:lstm(wi, wh, bi, bh, h, c)[2]:select(2, 4)", lstm_inputs, lambda *a: lstm(*a)[2][0])
-case("lstm hidden", "x:lstm(wi, wh, bi, bh, h, c)[1]:select(2, 4)", lstm_inputs, lambda *a: lstm(*a)[1][0])
+case("lstm output", "x:linear(wi, bi + bh):lstm(wh, nil, h, c)[1]", lstm_inputs, lambda *a: lstm(*a)[0])
+case("lstm cell", "x:linear(wi, bi + bh):lstm(wh, nil, h, c)[2]:select(2, 4)", lstm_inputs, lambda *a: lstm(*a)[2][0])
+case("lstm hidden", "x:linear(wi, bi + bh):lstm(wh, nil, h, c)[1]:select(2, 4)", lstm_inputs, lambda *a: lstm(*a)[1][0])
 
 
 def ten_steps(name, constructor, lua_class, shapes, forward, lr=0.5):

@@ -90,7 +90,7 @@ for _, shape in ipairs {{1, 1, 1, 1}, {2, 5, 3, 4}, {17, 3, 2, 9}, {40, 4, 7, 33
   local N, T, I, H = table.unpack(shape)
   local name = "lstm " .. table.concat(shape, ",")
   check.run(name, function()
-    same(name, function(x, ...) return x:lstm(...) end, lstm,
+    same(name, function(x, wi, wh, bi, bh, h, c) return x:linear(wi, bi + bh):lstm(wh, nil, h, c) end, lstm,
       {leaf(N, T, I), leaf(4 * H, I), leaf(4 * H, H), leaf(4 * H), leaf(4 * H), leaf(N, H), leaf(N, H)})
   end)
 end
@@ -106,6 +106,17 @@ check.run("nn.LSTM goes on from its states", function()
   check.equal(select("#", nn.Sequential {net}(x)), 1)
 end)
 
+check.run("an Embedding before an LSTM is looked up in what the LSTM makes of it", function()
+  for name, options in pairs {plain = {}, ["no bias"] = {bias = false}, ["two layers"] = {num_layers = 2}} do
+    local embedding, lstm = nn.Embedding(7, 3), nn.LSTM(3, 4, options)
+    local joined, x = nn.Sequential {embedding, lstm}, tensor.randint(1, 7, 5, 6)
+    same(name, function() return joined(x) end, function() return (lstm(embedding(x))) end, joined:parameters())
+  end
+  local net = nn.Sequential {nn.Embedding(7, 3), nn.LSTM(3, 4)}
+  check.error(function() net(tensor.full(8, 5, 6)) end, "index 8")
+  check.error(function() nn.Sequential {nn.Embedding(7, 2), nn.LSTM(3, 4)}(tensor.ones(5, 6)) end, "(N,T,3)")
+end)
+
 -- ---- the same bits on any number of threads
 
 check.run("bits", function()
@@ -114,7 +125,7 @@ check.run("bits", function()
     threads(n)
     tensor.seed(3)
     local x = leaf(20, 70, 24)
-    local y = x:scaled_dot_product_attention({heads = 2, is_causal = true}):lstm(leaf(20, 8), leaf(20, 5))
+    local y = x:scaled_dot_product_attention({heads = 2, is_causal = true}):linear(leaf(20, 8)):lstm(leaf(20, 5))
     local sum = tensor.grad((y * tensor.randn(2, 20, 70, 5)):sum(), {x})[1]
     first = first or {y:detach(), sum}
     check.that(y:detach():eq(first[1]):min():item() == 1, n .. " threads: values")
@@ -127,8 +138,10 @@ end)
 
 check.error(function() tensor.randn(2, 3, 4):scaled_dot_product_attention({heads = 2}) end, "multiple of 3 * heads")
 check.error(function() tensor.randn(2, 3, 4):scaled_dot_product_attention(tensor.randn(2, 3, 4)) end, "only key")
-check.error(function() tensor.randn(2, 3):lstm(tensor.randn(8, 3), tensor.randn(8, 2)) end, "x must be (N,T,features)")
-check.error(function() tensor.randn(2, 3, 3):lstm(tensor.randn(8, 2), tensor.randn(8, 2)) end, "weight_ih must be (8,3)")
+check.error(function() tensor.randn(2, 8):lstm(tensor.randn(8, 2)) end, "inputs must be (N,T,4*hidden) of at least one step, got (2,8)")
+check.error(function() tensor.randn(2, 3, 3):lstm(tensor.randn(8, 2)) end, "inputs must be (2,3,8)")
+check.error(function() tensor.randn(5, 8):lstm(tensor.randn(8, 2), tensor.ones(3)) end, "indices must be (N,T)")
+check.error(function() tensor.randn(5, 8):lstm(tensor.randn(8, 2), tensor.full(6, 2, 3)) end, "index 6")
 check.error(function() nn.LSTM(2, 3)(tensor.randn(1, 2, 2), tensor.randn(1, 1, 3)) end, "takes x, or x, h and c")
 check.error(function() nn.MultiheadAttention(8, 3) end, "multiple of num_heads")
 check.done()

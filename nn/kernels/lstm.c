@@ -14,6 +14,7 @@ typedef struct Job {
   const Lstm *l;
   Panels weight; /* forward (H,4H), backward (4H,H) */
   long blocks;
+  const real *inputs, *index;
   const real *grad;
   real *slope, *before;
 } Job;
@@ -34,6 +35,12 @@ static KERNEL(cell, (real *restrict gates, const real *restrict c_before, real *
   for (long k = 0; k < n; k++) h[k] = o[k] * tanh_of(c[k]);
 }
 
+/* What step t of sample n gets besides the weighted state. */
+static const real *input(const Job *j, long n, long t) {
+  const long step = n * j->l->steps + t;
+  return j->inputs + (j->index ? (long)j->index[step] - 1 : step) * 4 * j->l->hidden;
+}
+
 static void run_block(const Job *j, long from, long to) {
   const Lstm *l = j->l;
   const real *h[SAMPLES];
@@ -42,6 +49,7 @@ static void run_block(const Job *j, long from, long to) {
     for (long n = from; n < to; n++) {
       h[n - from] = before(l, l->h, l->first_h, n, t);
       gates[n - from] = l->gates + (n * l->steps + t) * 4 * l->hidden;
+      memcpy(gates[n - from], input(j, n, t), (size_t)(4 * l->hidden) * sizeof(real));
     }
     product_few(&j->weight, l->hidden, 4 * l->hidden, to - from, h, gates, true);
     for (long n = from; n < to; n++) {
@@ -112,8 +120,8 @@ static bool run(Job *j, bool back) {
   return true;
 }
 
-bool lstm_run(const Lstm *l) {
-  return run(&(Job){.l = l}, false);
+bool lstm_run(const Lstm *l, const real *inputs, const real *index) {
+  return run(&(Job){.l = l, .inputs = inputs, .index = index}, false);
 }
 
 bool lstm_back(const Lstm *l, const real *grad, real *slope, real *before) {

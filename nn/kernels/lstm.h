@@ -13,8 +13,9 @@ typedef struct Lstm {
   real *h, *c;                   /* (N,T,H): after each step */
 } Lstm;
 
-/* gates come as what x adds to them, with biases, and leave as what the sigmoids and tanh gave; h and c are filled. */
-bool lstm_run(const Lstm *l);
+/* Fills gates with what the sigmoids and tanh gave, h and c. inputs is what the gates get besides the weighted state: (N,T,4H),
+ * or, with index (N,T), rows of 4H, of which each step takes the one with its index, from 1. */
+bool lstm_run(const Lstm *l, const real *inputs, const real *index);
 
 /* grad (2,N,T,H) is the gradient of h and of c. Fills that of what the gates were made from, slope (N,T,4H), and that of the
  * states before the first step, before (2,N,H). */

@@ -14,25 +14,26 @@ static int see_around(Call *c, const Tensor *x, Pick *p) {
 }
 
 /* An error in the op's name tells which index is none. */
-static bool set_indices(Call *c, const Tensor *indices, Pick *p) {
+bool call_check_indices(Call *c, const Tensor *indices, long side) {
   long n = tensor_numel(indices), i = 0;
   char why[256];
-  p->index = indices->data;
-  if (pick_check(indices->data, n, p->side)) return true;
-  while (i < n && index_at(indices, i, p->side) >= 0) i++;
+  if (pick_check(indices->data, n, side)) return true;
+  while (i < n && index_at(indices, i, side) >= 0) i++;
   snprintf(why, sizeof why, "%s", nn_error());
   nn_clear_error();
   return call_fail(c, "%s", why);
 }
 
 static bool run_pick(Call *c, const Tensor *x, const Tensor *indices, Pick *p) {
-  if (!set_indices(c, indices, p)) return false;
+  if (!call_check_indices(c, indices, p->side)) return false;
+  p->index = indices->data;
   pick(p, x->data, c->out->data);
   return true;
 }
 
 static bool run_pick_add(Call *c, Pick *p) {
-  if (!set_indices(c, c->in[1], p)) return false;
+  if (!call_check_indices(c, c->in[1], p->side)) return false;
+  p->index = c->in[1]->data;
   pick_add(p, c->in[0]->data, c->in[2]->data, c->out->data);
   return true;
 }

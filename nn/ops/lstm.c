@@ -1,4 +1,4 @@
-/* LSTM over whole sequences. With the gates i, f, o (sigmoid) and g (tanh) of x_t weight_ihT + h_{t-1} weight_hhT + biases,
+/* LSTM over whole sequences. With the gates i, f, o (sigmoid) and g (tanh) of inputs_t + h_{t-1} weight_hhT,
  *   c_t = f c_{t-1} + i g,  h_t = o tanh(c_t). */
 #include "../kernels/lstm.h"
 
@@ -6,7 +6,7 @@
 
 #include "../row.h"
 
-enum { X, WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH, H, C, TENSORS };
+enum { INPUTS, WEIGHT_HH, INDICES, H, C, TENSORS };
 
 static Tensor *given(const Call *c, int i) {
   return i < c->n ? c->in[i] : NULL;
@@ -15,29 +15,29 @@ static Tensor *given(const Call *c, int i) {
 static bool check_shape(Call *c, int i, int ndim, const long *shape) {
   Tensor *t = given(c, i);
   if (!t || (t->ndim == ndim && !memcmp(t->shape, shape, (size_t)ndim * sizeof *shape))) return true;
-  return call_fail(c, "%s must be %s for x %s and weight_hh %s, got %s", op_signature(c->op)->arg[i].name, shape_text(ndim, shape),
-                   tensor_shape_text(c->in[X]), tensor_shape_text(c->in[WEIGHT_HH]), tensor_shape_text(t));
+  return call_fail(c, "%s must be %s for weight_hh %s, got %s", op_signature(c->op)->arg[i].name, shape_text(ndim, shape),
+                   tensor_shape_text(c->in[WEIGHT_HH]), tensor_shape_text(t));
 }
 
 static bool lstm_shape(Call *c) {
-  Tensor *x = c->in[X], *w = c->in[WEIGHT_HH];
-  if (x->ndim != 3 || !x->shape[1])
-    return call_fail(c, "x must be (N,T,features) of at least one step, got %s", tensor_shape_text(x));
+  Tensor *w = c->in[WEIGHT_HH], *indices = given(c, INDICES), *over = indices ? indices : c->in[INPUTS];
   if (w->ndim != 2 || w->shape[0] != 4 * w->shape[1])
     return call_fail(c, "weight_hh must be (4*hidden,hidden), got %s", tensor_shape_text(w));
-  const long n = x->shape[0], hidden = w->shape[1], gates = 4 * hidden;
-  if (!check_shape(c, WEIGHT_IH, 2, (long[]){gates, x->shape[2]})) return false;
-  for (int i = BIAS_IH; i <= BIAS_HH; i++)
-    if (!check_shape(c, i, 1, &gates)) return false;
+  if (over->ndim != (indices ? 2 : 3) || !over->shape[1])
+    return call_fail(c, "%s of at least one step, got %s", indices ? "indices must be (N,T)" : "inputs must be (N,T,4*hidden)",
+                     tensor_shape_text(over));
+  const long n = over->shape[0], steps = over->shape[1], gates = w->shape[0], hidden = w->shape[1];
+  const long table[] = {c->in[INPUTS]->shape[0], gates}, all[] = {n, steps, gates}, state[] = {n, hidden};
+  if (!check_shape(c, INPUTS, indices ? 2 : 3, indices ? table : all)) return false;
   for (int i = H; i <= C; i++)
-    if (!check_shape(c, i, 2, (long[]){n, hidden})) return false;
-  return call_shape(c, 4, (long[]){2, n, x->shape[1], hidden});
+    if (!check_shape(c, i, 2, state)) return false;
+  return call_shape(c, 4, (long[]){2, n, steps, hidden});
 }
 
 /* The state before the first step. */
 static Tensor *first(const Call *c, int i) {
   Tensor *t = given(c, i);
-  return t ? t : tensor_zeros(2, (long[]){c->in[X]->shape[0], c->in[WEIGHT_HH]->shape[1]});
+  return t ? t : tensor_zeros(2, (long[]){c->shape[1], c->shape[3]});
 }
 
 static Lstm lstm_of(const Call *c, Tensor *h, Tensor *cell) {
@@ -55,26 +55,24 @@ static Lstm lstm_of(const Call *c, Tensor *h, Tensor *cell) {
 
 /* extra[0]: the gates (N,T,4*hidden) */
 static bool lstm_forward(Call *c) {
-  bool was = grad_enable(false);
-  Tensor *bias = given(c, BIAS_IH), *more = given(c, BIAS_HH), *h = first(c, H), *cell = first(c, C);
-  if (more) bias = bias ? tensor_add(bias, more) : more;
-  c->extra[0] = tensor_keep(tensor_linear(c->in[X], c->in[WEIGHT_IH], bias));
-  grad_enable(was);
+  Tensor *indices = given(c, INDICES), *h = first(c, H), *cell = first(c, C);
+  if (indices && !call_check_indices(c, indices, c->in[INPUTS]->shape[0])) return false;
+  c->extra[0] = tensor_new(3, (long[]){c->shape[1], c->shape[2], 4 * c->shape[3]});
   if (nn_failed()) return false;
   const Lstm l = lstm_of(c, h, cell);
-  return lstm_run(&l);
+  return lstm_run(&l, c->in[INPUTS]->data, indices ? indices->data : NULL);
 }
 
-/* From the gradient of what the gates were made of, slope (N,T,4*hidden), those of x, weights and biases; h_before (N,T,hidden)
- * is the state before each step. */
-static void weights_backward(Call *c, Tensor *slope, Tensor *h_before, Tensor **d) {
-  const bool bias = (c->n > BIAS_IH && c->want[BIAS_IH]) || (c->n > BIAS_HH && c->want[BIAS_HH]);
-  if (c->want[X]) d[X] = tensor_matmul(slope, c->in[WEIGHT_IH]);
-  if (c->want[WEIGHT_IH]) d[WEIGHT_IH] = tensor_linear_weight(c->in[X], slope);
+/* The gradients of inputs and weight_hh from slope (N,T,4*hidden), that of what the gates were made of; h_before (N,T,hidden) is
+ * the state before each step. */
+static void parts_backward(Call *c, Tensor *slope, Tensor *h_before, Tensor **d) {
+  Tensor *inputs = c->in[INPUTS], *indices = given(c, INDICES);
+  const long steps = c->shape[1] * c->shape[2];
+  if (c->want[INPUTS])
+    d[INPUTS] = indices ? tensor_index_add(tensor_zeros(2, inputs->shape), 0, tensor_reshape(indices, 1, &steps),
+                                           tensor_reshape(slope, 2, (long[]){steps, inputs->shape[1]}))
+                        : slope;
   if (c->want[WEIGHT_HH]) d[WEIGHT_HH] = tensor_linear_weight(h_before, slope);
-  Tensor *sum = bias ? tensor_sum_to(slope, 1, &c->in[WEIGHT_HH]->shape[0]) : NULL;
-  for (int i = BIAS_IH; i <= BIAS_HH; i++)
-    if (i < c->n && c->want[i]) d[i] = sum;
 }
 
 static Tensor *shifted(const Lstm *l) {
@@ -94,7 +92,7 @@ static void fused_backward(Call *c, Tensor *g, Tensor **d) {
   if (nn_failed()) return;
   const Lstm l = lstm_of(c, h, cell);
   if (!lstm_back(&l, g->data, slope->data, before->data)) return;
-  weights_backward(c, slope, c->want[WEIGHT_HH] ? shifted(&l) : NULL, d);
+  parts_backward(c, slope, c->want[WEIGHT_HH] ? shifted(&l) : NULL, d);
   for (int i = H; i <= C; i++)
     if (i < c->n && c->want[i]) d[i] = tensor_select(before, 0, i - H);
 }
@@ -115,10 +113,11 @@ static Tensor *sigmoid_slope(Tensor *g, Tensor *y) {
 
 static void run_steps(Call *c, Step *step) {
   const long hidden = c->shape[3];
-  Tensor *h = first(c, H), *cell = first(c, C), *inputs = tensor_linear(c->in[X], c->in[WEIGHT_IH], given(c, BIAS_IH));
+  Tensor *h = first(c, H), *cell = first(c, C), *indices = given(c, INDICES);
+  Tensor *inputs = indices ? tensor_embedding(indices, c->in[INPUTS]) : c->in[INPUTS];
   for (long t = 0; t < c->shape[2]; t++) {
     Step *s = &step[t];
-    Tensor *sum = tensor_add(tensor_select(inputs, 1, t), tensor_linear(h, c->in[WEIGHT_HH], given(c, BIAS_HH)));
+    Tensor *sum = tensor_add(tensor_select(inputs, 1, t), tensor_linear(h, c->in[WEIGHT_HH], NULL));
     for (int i = 0; i < 4; i++) {
       Tensor *part = tensor_narrow(sum, 1, i * hidden, hidden);
       s->gate[i] = i == 2 ? tensor_tanh(part) : tensor_sigmoid(part);
@@ -157,7 +156,7 @@ static void graph_backward(Call *c, Tensor *g, Tensor **d) {
       slopes[t] = step_back(c, &step[t], g, t, &dh, &dc);
       slopes[steps + t] = step[t].h_before;
     }
-    weights_backward(c, tensor_stack((int)steps, slopes, 1), tensor_stack((int)steps, slopes + steps, 1), d);
+    parts_backward(c, tensor_stack((int)steps, slopes, 1), tensor_stack((int)steps, slopes + steps, 1), d);
     if (c->n > H && c->want[H]) d[H] = dh;
     if (c->n > C && c->want[C]) d[C] = dc;
   }
@@ -171,20 +170,21 @@ static void lstm_backward(Call *c, Tensor *g, Tensor **d) {
 
 static const Op lstm_row = {
     "lstm",
-    "x, weight_ih, weight_hh, bias_ih?, bias_hh?, h?, c?",
-    "Long short-term memory over sequences x (N,T,in), as PyTorch computes it: (2,N,T,hidden), first the output h of each step, "
-    "then the cell c. weight_ih is (4*hidden,in), weight_hh (4*hidden,hidden), in the order of the gates i, f, g, o; h and c "
-    "(N,hidden) are the states before, by default zeros.",
-    "tensor.randn(2,3,2):lstm(tensor.randn(8,2), tensor.randn(8,2), tensor.randn(8), tensor.randn(8), tensor.randn(2,2), "
-    "tensor.randn(2,2))\n"
-    "tensor.randn(1,2,3):lstm(tensor.randn(4,3), tensor.randn(4,1))",
+    "inputs, weight_hh, indices:constant?, h?, c?",
+    "The steps of a long short-term memory: (2,N,T,hidden), first the output h of each step, then the cell c. inputs "
+    "(N,T,4*hidden) "
+    "is what the gates i, f, g, o get besides h weight_hhT: a linear of x with both biases makes PyTorch's LSTM of it. With "
+    "indices (N,T), inputs is a table (V,4*hidden) and each step gets the row of its index. weight_hh is (4*hidden,hidden); h and "
+    "c (N,hidden) are the states before, by default zeros.",
+    "tensor.randn(2,3,8):lstm(tensor.randn(8,2), nil, tensor.randn(2,2), tensor.randn(2,2))\n"
+    "tensor.randn(3,4):lstm(tensor.randn(4,1), tensor{{3,1,3},{2,2,3}})",
     lstm_shape,
     lstm_forward,
     lstm_backward,
-    "x weight_ih weight_hh bias_ih bias_hh h c out"};
+    "inputs weight_hh indices h c out"};
 
-Tensor *tensor_lstm(Tensor *x, Tensor *weight_ih, Tensor *weight_hh, Tensor *bias_ih, Tensor *bias_hh, Tensor *h, Tensor *c) {
-  return op_call(&lstm_row, TENSORS, (Tensor *[]){x, weight_ih, weight_hh, bias_ih, bias_hh, h, c}, NULL);
+Tensor *tensor_lstm(Tensor *inputs, Tensor *weight_hh, Tensor *indices, Tensor *h, Tensor *c) {
+  return op_call(&lstm_row, TENSORS, (Tensor *[]){inputs, weight_hh, indices, h, c}, NULL);
 }
 
 const Op *const ops_lstm[] = {&lstm_row, NULL};
