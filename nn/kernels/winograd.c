@@ -83,16 +83,24 @@ static void list_tiles(const Run *r, const Room *room, long from, long to, int y
   }
 }
 
-/* Sets or adds to the sums of one panel of tiles first.. of a list: products of a term across. */
-static void multiply_tiles(const Run *r, const List *list, int first, int height, const real *b, real *sums, bool add) {
-  long c = r->tiles.channels, chunks = r->chunks;
+/* The kernel comes from the third cache or from further away: part i of n of what follows is asked for early. */
+static void fetch(const real *from, long numbers, int i, int n) {
+  const long line = 64 / sizeof(real), lines = numbers / line;
+  for (long at = i * lines / n; at < (i + 1) * lines / n; at++) __builtin_prefetch(from + at * line, 0, 3);
+}
+
+/* Sets or adds to the sums of one panel tile i of n of a list: products of a term across. */
+static void multiply_tile(const Run *r, const List *list, int i, int n, const real *b, real *sums, bool add) {
+  long c = r->tiles.channels, chunks = r->chunks, width = r->kernel.width;
+  int first = i * list->n / n, height = (i + 1) * list->n / n - first;
   const real *a[MOST_HEIGHT];
   real *out[MOST_HEIGHT];
-  for (int i = 0; i < height; i++) out[i] = sums + list->tile[first + i] * r->width;
+  for (int t = 0; t < height; t++) out[t] = sums + list->tile[first + t] * r->width;
   for (long chunk = 0; chunk < chunks; chunk++, add = true) {
     long from = chunk * c / chunks, depth = (chunk + 1) * c / chunks - from;
-    for (int i = 0; i < height; i++) a[i] = list->pixels[first + i] + from;
-    r->tile->gather(height, a, 1, depth, b + from * r->kernel.width, r->kernel.width, &(Finish){r->kernel.width, add, NULL, out});
+    for (int t = 0; t < height; t++) a[t] = list->pixels[first + t] + from;
+    fetch(b + (c + from) * width, depth * width, i, n);
+    r->tile->gather(height, a, 1, depth, b + from * width, width, &(Finish){(int)width, add, NULL, out});
   }
 }
 
@@ -108,10 +116,7 @@ static void multiply(const Run *r, const Room *room, const List *lists, long gro
       const List *list = &lists[x];
       int count = (list->n + r->tile->height - 1) / r->tile->height;
       if (f[1].term[x].point != point) continue;
-      for (int i = 0; i < count; i++) {
-        int from = i * list->n / count, height = (i + 1) * list->n / count - from;
-        multiply_tiles(r, list, from, height, b, sums, more);
-      }
+      for (int i = 0; i < count; i++) multiply_tile(r, list, i, count, b, sums, more);
       b += r->kernel.channels * r->kernel.width;
       more = true;
     }
@@ -124,8 +129,9 @@ static void multiply(const Run *r, const Room *room, const List *lists, long gro
 static void put_tiles(const Run *r, const Span *s, long n, const real *sums, long column, long columns) {
   const Gather *g = r->g;
   const Tiles *t = &r->tiles;
-  long y = g->out_first[0] + tiles_result(t, 0, s->y) * g->out_step[0], line = g->out_size[1] * g->columns;
-  long x = g->out_first[1] + tiles_result(t, 1, s->x) * g->out_step[1], pixel = g->out_step[1] * g->columns;
+  const long first[2] = {tiles_outside(t, 0, s->y), tiles_outside(t, 1, s->x)};
+  long y = g->out_first[0] + (tiles_result(t, 0, s->y) + first[0]) * g->out_step[0], line = g->out_size[1] * g->columns;
+  long x = g->out_first[1] + (tiles_result(t, 1, s->x) + first[1]) * g->out_step[1], pixel = g->out_step[1] * g->columns;
   OutputTiles all = {.to = g->out + (s->n * g->out_size[0] + y) * line + x * g->columns + column,
                      .from = sums,
                      .bias = g->bias ? g->bias + column : NULL,
@@ -136,6 +142,7 @@ static void put_tiles(const Run *r, const Span *s, long n, const real *sums, lon
                      .from_step = r->width,
                      .tiles = n,
                      .n = columns,
+                     .first = {first[0], first[1]},
                      .results = {tiles_results(t, 0, s->y), tiles_results(t, 1, s->x)}};
   all.to_step = all.results[1] * pixel;
   mix_output(t->filter[0].kind, t->filter[1].kind, &all);

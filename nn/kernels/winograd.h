@@ -87,13 +87,13 @@ typedef struct InputRows {
 } InputRows;
 void mix_input(int kind, const InputRows *r);
 
-/* Results of tiles, of which so many down and across are set, from points, plus a bias, which may be NULL. */
+/* Results of tiles from points, plus a bias, which may be NULL; so many down and across are set, from first[] on. */
 typedef struct OutputTiles {
   real *to;
   const real *from, *bias;
   long down, across, line, pixel; /* from point to point, from result to result */
   long to_step, from_step, tiles, n;
-  long results[2];
+  long first[2], results[2];
 } OutputTiles;
 void mix_output(Kind down, Kind across, const OutputTiles *r);
 
@@ -134,6 +134,7 @@ typedef struct Tiles {
   const real *picture;
   Filter filter[2];
   long count[2], whole[2];  /* tiles of a picture; the first have all results of a tile, the others one fewer */
+  long before[2];           /* results of the first tile that are outside the grid */
   long from[2][MOST_TERMS]; /* for each term down and across, from.. to of these tiles: */
   long to[2][MOST_TERMS];   /* in others it is of zeros, or for a result that the tile does not have */
   bool gaps;                /* some are of zeros */
@@ -144,9 +145,10 @@ void tiles_cut_map(Tiles *map, const Tiles *image);               /* whose pixel
 void tiles_use_all(Tiles *t);
 long tiles_products(const Tiles *t); /* of a picture, tiles times terms */
 
-/* The first result of a tile along a side, how many it has inside the grid, and of n tiles that follow, the first ones that
- * have as many. */
+/* The first result of a tile along a side, how many lie before the grid and then inside, and of n tiles that follow, the first
+ * ones that have as many. */
 long tiles_result(const Tiles *t, int side, long tile);
+long tiles_outside(const Tiles *t, int side, long tile);
 long tiles_results(const Tiles *t, int side, long tile);
 long tiles_alike(const Tiles *t, int side, long tile, long n);
 

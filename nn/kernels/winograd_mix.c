@@ -165,11 +165,11 @@ KERNEL(mix_input, (int kind, const InputRows *r), (kind, r)) {
   SET(t[i][x], down[i].how, SUMS(type, down[i].from[0], x), SUMS(type, down[i].from[1], x), SUMS(type, down[i].from[2], x))
 #define COLUMN(type, x) DOWN(type, 0, x) DOWN(type, 1, x) DOWN(type, 2, x)
 #define RESULT(type, i, j)                                                                                                         \
-  if (down[i].how != NOTHING && across[j].how != NOTHING && i < r->results[0] && j < r->results[1]) {                              \
+  if (down[i].how != NOTHING && across[j].how != NOTHING && i >= top && i < bottom && j >= left && j < right) {                    \
     type sum;                                                                                                                      \
     SET(sum, across[j].how, t[i][across[j].from[0]], t[i][across[j].from[1]], t[i][across[j].from[2]])                             \
     if (r->bias) sum += *(const type *)(r->bias + k);                                                                              \
-    *(type *)(to + i * r->line + j * r->pixel + k) = sum;                                                                          \
+    *(type *)(to + (i - top) * r->line + (j - left) * r->pixel + k) = sum;                                                         \
   }
 #define LINE(type, i) RESULT(type, i, 0) RESULT(type, i, 1) RESULT(type, i, 2)
 #define RESULTS(type)                                                                                                              \
@@ -180,6 +180,7 @@ KERNEL(mix_input, (int kind, const InputRows *r), (kind, r)) {
 
 INLINE void output_loop(const Mix *down, const Mix *across, const Mix *points, const OutputTiles *r) {
   const real half = (real)0.5;
+  const long top = r->first[0], bottom = top + r->results[0], left = r->first[1], right = left + r->results[1];
   const real *from = r->from;
   real *to = r->to;
   for (long i = r->tiles; i; i--, from += r->from_step, to += r->to_step) EACH_NUMBER(RESULTS, r->n)

@@ -7,7 +7,7 @@
 
 long tiles_result(const Tiles *t, int side, long tile) {
   long narrow = tile - t->whole[side];
-  return tile * t->filter[side].results - (narrow > 0 ? narrow : 0);
+  return tile * t->filter[side].results - (narrow > 0 ? narrow : 0) - t->before[side];
 }
 
 /* Results that a tile's algorithm gives it. */
@@ -15,9 +15,13 @@ static long results(const Tiles *t, int side, long tile) {
   return t->filter[side].results - (tile >= t->whole[side]);
 }
 
+long tiles_outside(const Tiles *t, int side, long tile) {
+  return tile ? 0 : t->before[side];
+}
+
 long tiles_results(const Tiles *t, int side, long tile) {
   long left = t->grid[side] - tiles_result(t, side, tile), all = results(t, side, tile);
-  return left < all ? left : all;
+  return (left < all ? left : all) - tiles_outside(t, side, tile);
 }
 
 long tiles_alike(const Tiles *t, int side, long tile, long n) {
@@ -26,9 +30,10 @@ long tiles_alike(const Tiles *t, int side, long tile, long n) {
   return alike;
 }
 
-/* The last point is of the last result alone. */
+/* The first and the last point are of the first and the last result alone. */
 static bool has_point(const Tiles *t, int side, long tile, int point) {
-  return point < POINTS - 1 || tiles_results(t, side, tile) == t->filter[side].results;
+  if (point == 0) return !tiles_outside(t, side, tile);
+  return point < POINTS - 1 || (tile < t->whole[side] && tiles_result(t, side, tile) + t->filter[side].results <= t->grid[side]);
 }
 
 static bool is_inside(const Tiles *t, int side, long tile, const Term *term) {
@@ -55,11 +60,15 @@ static void use_terms(Tiles *t, int side) {
   }
 }
 
-/* A line of any length is cut into tiles of two results, of which the last may lie half outside, or into threes and at the end at
- * most two twos. */
-static bool cut_side(Tiles *t, int side, long taps, long tap_step, int each) {
-  long grid = t->grid[side];
-  if (!filter_make(&t->filter[side], taps, tap_step, t->step[side], each, grid % each == 0)) return false;
+/* Ways to cut a line into tiles: of two results, of which the last or, where the line is odd, the first may lie half outside; of
+ * threes and at the end at most two twos. */
+typedef enum Way { TWOS, TWOS_BEFORE, THREES, WAYS } Way;
+
+static bool cut_side(Tiles *t, int side, long taps, long tap_step, Way way) {
+  long grid = t->grid[side], each = way == THREES ? 3 : 2;
+  if (way == TWOS_BEFORE && grid % 2 == 0) return false;
+  if (!filter_make(&t->filter[side], taps, tap_step, t->step[side], (int)each, grid % each == 0)) return false;
+  t->before[side] = way == TWOS_BEFORE;
   t->count[side] = (grid + each - 1) / each;
   t->whole[side] = each < 3 ? t->count[side] : grid / 3 - (grid % 3 == 1 && grid > 1);
   use_terms(t, side);
@@ -91,13 +100,13 @@ static double cost(const Tiles *t) {
 bool tiles_cut(Tiles *t, const long *taps, const long *tap_step) {
   const Tiles uncut = *t;
   bool found = false;
-  for (int down = 2; down <= MOST_RESULTS; down++)
-    for (int across = 2; across <= MOST_RESULTS; across++) {
-      Tiles other = uncut;
-      if (!cut_side(&other, 0, taps[0], tap_step[0], down) || !cut_side(&other, 1, taps[1], tap_step[1], across)) continue;
-      if (!found || cost(&other) < cost(t)) *t = other;
-      found = true;
-    }
+  for (int ways = 0; ways < WAYS * WAYS; ways++) {
+    Tiles other = uncut;
+    bool cut = cut_side(&other, 0, taps[0], tap_step[0], ways / WAYS) && cut_side(&other, 1, taps[1], tap_step[1], ways % WAYS);
+    if (!cut || (found && cost(&other) >= cost(t))) continue;
+    *t = other;
+    found = true;
+  }
   t->gaps = found && (has_gaps(t, 0) || has_gaps(t, 1));
   return found;
 }
@@ -106,7 +115,7 @@ void tiles_cut_map(Tiles *map, const Tiles *image) {
   for (int side = 0; side < 2; side++) {
     map->size[side] = map->grid[side] = image->grid[side];
     map->step[side] = 1;
-    map->count[side] = image->count[side], map->whole[side] = image->whole[side];
+    map->count[side] = image->count[side], map->whole[side] = image->whole[side], map->before[side] = image->before[side];
     filter_make_back(&map->filter[side], &image->filter[side]);
     use_terms(map, side);
   }
