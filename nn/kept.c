@@ -14,6 +14,11 @@ typedef struct Kept {
 
 static Kept *all;
 
+/* Parameters are used several times before they change, other tensors rather not. */
+Storage *keeper(const Tensor *weight) {
+  return weight->node && !weight->node->op ? weight->storage : NULL;
+}
+
 /* Drops those of a storage (NULL: of any) that are older than its version, or all of them. */
 static void drop(const Storage *from, bool old) {
   for (Kept **place = &all; *place;) {

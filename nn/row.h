@@ -96,7 +96,8 @@ void storage_drop(Storage *s);
 typedef struct KeptKey {
   long part[16]; /* all that the result depends on besides the numbers; the first is one of KEPT_... */
 } KeptKey;
-enum { KEPT_PANELS, KEPT_SCATTER, KEPT_WINOGRAD };
+enum { KEPT_PANELS, KEPT_SCATTER, KEPT_WINOGRAD, KEPT_MATRIX };
+Storage *keeper(const Tensor *weight);                      /* its storage, if it is worth keeping something with it, else NULL */
 Tensor *kept_find(const Storage *from, const KeptKey *key); /* a reference to it, or NULL; from may be NULL */
 bool kept_add(Storage *from, const KeptKey *key, Tensor *made);
 void kept_drop(const Storage *from); /* NULL: of all */

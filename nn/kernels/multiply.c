@@ -15,6 +15,7 @@ enum {
 
 typedef struct Plan {
   const Multiply *m;
+  bool filled;  /* are the panels? */
   bool swapped; /* rows are those of b, columns those of a */
   long rows, columns;
   Panels panels;
@@ -44,10 +45,9 @@ static void fill_rows(void *job, long from, long to) {
 static void run_matrix(const Plan *p, Panels panels, long i) {
   const Multiply *m = p->m;
   bool across = p->swapped || m->b_transposed;
-  if (panels.room)
+  if (panels.room && !p->filled)
     workers_for(m->k, PACKED, fill_rows, &(Fill){&panels, second(p, i), across ? 1 : m->n, across ? m->k : 1});
-  else
-    panels.data = second(p, i);
+  if (!panels.room) panels.data = second(p, i);
   real *c = m->c + i * m->m * m->n;
   product_run(&(Product){.rows = p->rows,
                          .taps = 1,
@@ -65,6 +65,19 @@ static void run_matrices(void *job, long from, long to) {
   for (long i = from; i < to; i++) run_matrix(p, p->panels.room ? panels_at(&p->panels, workers_self()) : p->panels, i);
 }
 
+/* Panels of the second matrix: kept with it where it is one of those that the caches hold. */
+static bool find_panels(Plan *p, int copies) {
+  const Multiply *m = p->m;
+  Storage *keep = m->batch == 1 && !p->swapped && m->k * m->n <= LARGE ? m->keep : NULL;
+  const KeptKey key = {{KEPT_MATRIX, keep ? m->b - (const real *)keep->data : 0, m->k, m->n, m->b_transposed}};
+  bool fresh = true;
+  if (!(keep ? panels_kept(&p->panels, m->k, p->columns, m->k, keep, &key, &fresh)
+             : panels_new(&p->panels, m->k, p->columns, m->k, copies)))
+    return false;
+  p->filled = !fresh;
+  return true;
+}
+
 bool multiply_run(const Multiply *m) {
   const Tile *tile = tile_best();
   if (!tile) return false;
@@ -74,7 +87,7 @@ bool multiply_run(const Multiply *m) {
   bool together = m->batch >= TOGETHER, packed = m->b_transposed || m->m > FEW || m->n % tile->lanes;
   if (!packed)
     p.panels = (Panels){.depth = m->k, .columns = m->n, .step = m->n, .panel_step = tile->width, .width = tile->width};
-  else if (!panels_new(&p.panels, m->k, p.columns, m->k, together ? workers_count() : 1))
+  else if (!find_panels(&p, together ? workers_count() : 1))
     return false;
   if (together)
     workers_for(m->batch, 1, run_matrices, &p);

@@ -71,11 +71,6 @@ static bool map_size(Call *c, const long *image, const long *kernel, const ConvS
                    reach[1], padded[0], padded[1]);
 }
 
-/* Parameters are used several times before they change, other tensors rather not. */
-static Storage *keeper(const Tensor *weight) {
-  return weight->node && !weight->node->op ? weight->storage : NULL;
-}
-
 static Conv describe(const long *image, const long *weight, const long *map, const ConvShape *s) {
   Conv v = {.n = image[0], .c = image[3], .k = map[3], .groups = s->groups};
   for (int i = 0; i < 2; i++) {

@@ -78,6 +78,7 @@ static bool matmul_forward(Call *c) {
   for (int i = 0; i < leading; i++) p.batch *= c->shape[i];
   if (lead(b) == 0) { /* one b for all: the batch is more rows */
     p.m *= p.batch, p.batch = 1;
+    p.keep = keeper(b);
     return multiply(&p);
   }
   long *at = memory_new((size_t)p.batch * 2 * sizeof *at + 1);
@@ -164,7 +165,8 @@ static bool linear_run(Call *c, Activation then) {
                       .c = c->out->data,
                       .bias = b ? b->data : NULL,
                       .then = then,
-                      .b_transposed = true};
+                      .b_transposed = true,
+                      .keep = keeper(w)};
   return multiply(&m);
 }
 

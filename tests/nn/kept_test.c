@@ -3,21 +3,36 @@
 
 #include <stdlib.h>
 
-enum { LAYERS = 4, RESULTS = 3, SIZE = 10, STRIDE = 2 };
+enum { LAYERS = 5, RESULTS = 3, SIZE = 10, STRIDE = 2, ROWS = 100 };
 
-/* c, k, kernel: the roads of Winograd's algorithm, of plain sums, of the image of three channels, of a single column. */
-static const long layers[LAYERS][3] = {{48, 56, 4}, {8, 20, 3}, {3, 40, 4}, {64, 1, 4}};
+/* c, k, kernel: the roads of Winograd's algorithm, of plain sums, of the image of three channels, of a single column; where
+ * the kernel is 0, a linear layer of so many rows that its weight is packed. */
+static const long layers[LAYERS][3] = {{48, 56, 4}, {8, 20, 3}, {3, 40, 4}, {64, 1, 4}, {70, 50, 0}};
 static const ConvShape shape = {{STRIDE, STRIDE}, {1, 1}, {1, 1}, 1};
 
-static Tensor *weight_of(int layer) {
-  const long *l = layers[layer];
-  return tensor_randn(4, (long[]){l[2], l[2], l[0], l[1]});
+/* Of the layer's weight: how many dimensions it has, and their sizes. */
+static int sides(int layer, long *shape) {
+  const long *l = layers[layer], conv[4] = {l[2], l[2], l[0], l[1]}, linear[2] = {l[1], l[0]};
+  memcpy(shape, l[2] ? conv : linear, l[2] ? sizeof conv : sizeof linear);
+  return l[2] ? 4 : 2;
 }
 
-/* A convolution, its gradient by the image, a transposed convolution. */
+static Tensor *weight_of(int layer) {
+  long shape[4];
+  return tensor_randn(sides(layer, shape), shape);
+}
+
+/* A convolution, its gradient by the image, a transposed convolution; or products with a weight and with its transpose. */
 static void results(int layer, Tensor *w, Tensor **out) {
   const long *l = layers[layer], map = (SIZE + 2 - l[2]) / STRIDE + 1;
   random_seed(3);
+  if (!l[2]) {
+    Tensor *x = tensor_randn(2, (long[]){ROWS, l[0]}), *y = tensor_randn(2, (long[]){ROWS, l[1]});
+    out[0] = tensor_linear(x, w, NULL);
+    out[1] = tensor_matmul(y, w);
+    out[2] = tensor_linear_activated(x, w, NULL, (Activation){ACTIVATION_SIGMOID, 0});
+    return;
+  }
   Tensor *x = tensor_randn(4, (long[]){4, SIZE, SIZE, l[0]}), *y = tensor_randn(4, (long[]){4, map, map, l[1]});
   out[0] = tensor_conv2d(x, w, NULL, shape);
   out[1] = tensor_conv2d_input(y, w, SIZE, SIZE, shape);
@@ -105,10 +120,12 @@ static void writes_are_seen(void) {
 /* Two weights in one memory, read in two shapes. */
 static void views_are_kept_apart(void) {
   for (int layer = 0; layer < LAYERS; layer++) {
-    const long *l = layers[layer], size = l[2] * l[2] * l[0] * l[1], flat[4] = {l[2], l[2], l[0], l[1]};
+    long flat[4];
+    const int ndim = sides(layer, flat);
+    const long size = tensor_numel(weight_of(layer));
     Tensor *both = tensor_randn(1, (long[]){2 * size}), *view[2];
     for (int i = 0; i < 2; i++) {
-      view[i] = tensor_view(both, 4, flat, i * size);
+      view[i] = tensor_view(both, ndim, flat, i * size);
       tensor_set_requires_grad(view[i], true);
     }
     for (int i = 0; i < 4; i++) CHECK(up_to_date(layer, view[i % 2]));
