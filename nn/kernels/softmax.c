@@ -5,23 +5,6 @@
 
 /* ---- along neighbours ---- */
 
-static KERNEL(powers, (real * y, const real *x, long n, real largest), (y, x, n, largest)) {
-  for (long i = 0; i < n; i++) y[i] = exp_of(x[i] - largest);
-}
-
-static KERNEL(softmax_line, (real * y, const real *x, long n), (y, x, n)) {
-  powers(y, x, n, (real)fold_largest.line(x, n, 0));
-  const real share = (real)(1 / fold_sum.line(y, n, 0));
-  for (long i = 0; i < n; i++) y[i] *= share;
-}
-
-static KERNEL(log_softmax_line, (real * y, const real *x, long n), (y, x, n)) {
-  const double largest = fold_largest.line(x, n, 0);
-  powers(y, x, n, (real)largest);
-  const double shift = largest + log(fold_sum.line(y, n, 0));
-  for (long i = 0; i < n; i++) y[i] = (real)((double)x[i] - shift);
-}
-
 static KERNEL(softmax_line_slope, (real * dx, const real *g, const real *y, long n), (dx, g, y, n)) {
   for (long i = 0; i < n; i++) dx[i] = g[i] * y[i];
   const real sum = (real)fold_sum.line(dx, n, 0);
@@ -46,16 +29,12 @@ static KERNEL(find_largest, (real * largest, const real *x, long count, long str
 }
 
 KERNEL(softmax_columns, (real * y, const real *x, long count, long stride, long width), (y, x, count, stride, width)) {
-  if (stride == 1) {
-    softmax_line(y, x, count);
-    return;
-  }
   real largest[SOFTMAX_WIDTH];
   double sum[SOFTMAX_WIDTH] = {0};
   find_largest(largest, x, count, stride, width);
   for (long row = 0; row < count; row++)
     for (long i = 0; i < width; i++) {
-      y[row * stride + i] = exp_of(x[row * stride + i] - largest[i]);
+      y[row * stride + i] = exp_below(x[row * stride + i] - largest[i]);
       sum[i] += (double)y[row * stride + i];
     }
   for (long i = 0; i < width; i++) sum[i] = 1 / sum[i];
@@ -64,15 +43,11 @@ KERNEL(softmax_columns, (real * y, const real *x, long count, long stride, long 
 }
 
 KERNEL(log_softmax_columns, (real * y, const real *x, long count, long stride, long width), (y, x, count, stride, width)) {
-  if (stride == 1) {
-    log_softmax_line(y, x, count);
-    return;
-  }
   real largest[SOFTMAX_WIDTH];
   double sum[SOFTMAX_WIDTH] = {0};
   find_largest(largest, x, count, stride, width);
   for (long row = 0; row < count; row++)
-    for (long i = 0; i < width; i++) sum[i] += (double)exp_of(x[row * stride + i] - largest[i]);
+    for (long i = 0; i < width; i++) sum[i] += (double)exp_below(x[row * stride + i] - largest[i]);
   for (long i = 0; i < width; i++) sum[i] = (double)largest[i] + log(sum[i]);
   for (long row = 0; row < count; row++)
     for (long i = 0; i < width; i++) y[row * stride + i] = (real)((double)x[row * stride + i] - sum[i]);

@@ -9,6 +9,7 @@ enum { GRAIN = 4096 };
 
 /* A tensor seen as (outer, count, inner), worked on by columns: pieces are (outer, chunk of inner). */
 typedef struct Columns {
+  void (*rows)(real *y, const real *x, long rows, long n); /* `one` where each is a row */
   void (*one)(real *y, const real *x, long count, long stride, long width);
   void (*two)(real *y, const real *g, const real *x, long count, long stride, long width);
   real *y;
@@ -18,6 +19,10 @@ typedef struct Columns {
 
 static void run_columns(void *job, long from, long to) {
   const Columns *s = job;
+  if (s->inner == 1 && s->rows) {
+    s->rows(s->y + from * s->count, s->x + from * s->count, to - from, s->count);
+    return;
+  }
   for (long piece = from; piece < to; piece++) {
     long column = piece % s->chunks * SOFTMAX_WIDTH, at = piece / s->chunks * s->count * s->inner + column;
     long width = s->inner - column < SOFTMAX_WIDTH ? s->inner - column : SOFTMAX_WIDTH;
@@ -90,7 +95,7 @@ static void softmax_backward_backward(Call *c, Tensor *v, Tensor **d) {
 }
 
 static bool softmax_forward(Call *c) {
-  return along(c, (Columns){.one = softmax_columns, .x = c->in[0]->data});
+  return along(c, (Columns){.rows = softmax_rows, .one = softmax_columns, .x = c->in[0]->data});
 }
 
 static void softmax_backward(Call *c, Tensor *g, Tensor **d) {
@@ -137,7 +142,7 @@ static void log_softmax_backward_backward(Call *c, Tensor *v, Tensor **d) {
 }
 
 static bool log_softmax_forward(Call *c) {
-  return along(c, (Columns){.one = log_softmax_columns, .x = c->in[0]->data});
+  return along(c, (Columns){.rows = log_softmax_rows, .one = log_softmax_columns, .x = c->in[0]->data});
 }
 
 static void log_softmax_backward(Call *c, Tensor *g, Tensor **d) {
