@@ -34,7 +34,7 @@ WHEN = build run test
 WARN     = -Wall -Wextra -Wpedantic -Werror
 # products and sums are rounded one by one, so that every CPU gives the same bits
 CFLAGS   = -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -ffp-contract=off -fno-math-errno -pthread -MMD -MP $(EXTRA)
-KERNELFLAGS = -O3 -fno-trapping-math
+KERNELFLAGS = -O3 -fno-trapping-math -g1
 NN_PC    = libpng libjpeg zlib libdeflate
 LUA_PC  := $(firstword $(shell for name in lua5.4 lua-5.4 lua54 lua; do pkg-config --exists $$name 2>&1 && echo $$name; done))
 VM_PC    = $(LUA_PC) readline
