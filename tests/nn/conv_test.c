@@ -51,9 +51,9 @@ static void odd_shapes(void) {
 }
 
 /* All three passes of a layer, one after the other: their bits. */
-static const long layers[][4] = {{3, 40, 2, 1},   {40, 72, 2, 1},  {40, 3, 1, 1}, {33, 35, 1, 1},
-                                 {36, 60, 2, 12}, {37, 37, 1, 37}, {48, 72, 1, 2}};
-enum { LAYERS = sizeof layers / sizeof *layers };
+static const long layers[][4] = {{5, 3, 1, 1},  {6, 4, 1, 2},   {17, 17, 1, 17}, {3, 40, 2, 1},   {40, 72, 2, 1},
+                                 {40, 3, 1, 1}, {33, 35, 1, 1}, {36, 60, 2, 12}, {37, 37, 1, 37}, {48, 72, 1, 2}};
+enum { LAYERS = sizeof layers / sizeof *layers, SMALL = 3 }; /* SMALL: the first ones, with which steps are tried often */
 
 static void passes(Tensor **out, int layer) {
   random_seed(5);
@@ -129,10 +129,8 @@ int main(void) {
   random_shapes();
   odd_shapes();
   check_bits_on_threads(LAYERS, passes);
-  for (int i = 0; i < LAYERS; i++) {
-    check_warm_step(i, passes);
-    check_full_memory(i, passes);
-  }
+  for (int i = 0; i < LAYERS; i++) check_warm_step(i, passes);
+  for (int i = 0; i < SMALL; i++) check_full_memory(i, passes);
   wrong_shapes_are_explained();
   return test_done();
 }
