@@ -265,6 +265,7 @@ static void share(Runs *all) {
   long jobs = all->n * blocks;
   if (groups * jobs < PIECES) groups = (PIECES + jobs - 1) / jobs;
   if (groups > panels) groups = panels;
+  if (blocks > 1) blocks += blocks * groups % 2; /* two threads end together */
   for (int i = 0; i < all->n; i++) {
     Run *r = &all->run[i];
     r->blocks = blocks, r->groups = groups;
