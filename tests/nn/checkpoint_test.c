@@ -45,7 +45,7 @@ static void damage_is_refused_and_changes_nothing(void) {
   uint8_t *bytes;
   Set s = gan_set(GAN_HINGE, 13);
   CHECK(steps(&s, 5) && trainer_save(s.t, path_of("good.ckpt"), "note"));
-  size_t n = read_file(path_of("good.ckpt"), &bytes), live = memory_use().live;
+  size_t n = read_file(path_of("good.ckpt"), &bytes), live = live_memory();
   CHECK(n > 5000 && steps(&s, 2));
   uint64_t before = state_of(&s);
   for (size_t i = 0, accepted = 0; i < n; i += 1 + i / 100) { /* densest at the beginning */
@@ -71,7 +71,7 @@ static void damage_is_refused_and_changes_nothing(void) {
     CHECK_ERROR("out of memory");
     CHECK(state_of(&s) == before);
   }
-  CHECK(memory_use().live == live && state_of(&s) != before && s.t->report.step == 5);
+  CHECK(live_memory() == live && state_of(&s) != before && s.t->report.step == 5);
   CHECK(!trainer_load(s.t, path_of("missing.ckpt"), NULL));
   CHECK_ERROR("missing.ckpt: cannot read it: No such file");
   free(bytes);

@@ -154,6 +154,12 @@ static inline uint64_t state_of(const Set *s) {
   return mix(hash, s->t->report.value, sizeof s->t->report.value);
 }
 
+/* Bytes in tensors, without what was packed of weights. */
+static inline size_t live_memory(void) {
+  memory_drop_cache();
+  return memory_use().live;
+}
+
 static inline bool steps(Set *s, int n) {
   for (int i = 0; i < n; i++)
     if (!trainer_step(s->t)) return false;
