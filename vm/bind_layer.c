@@ -168,11 +168,13 @@ static const Function functions_networks[] = {
      "nn.clip_grad_value(nn.Linear(2, 3):parameters(), 0.1)", clip_value},
     {"nn.exact", "on:boolean=nil",
      "Whether convolutions are computed by the sums written out, and sets it when on is given. They are not at start: Winograd's "
-     "algorithm takes fewer multiplications where the shape suits it, 9 for 16 with a kernel of 4x4 and stride 2, 49 for 100 with "
-     "5x5, 16 for 36 with 3x3. Errors against double, root mean square by that of the result, for 64 to 512 channels: results and "
-     "gradients by x 1.9e-7 to 3.3e-7 (written out 2.3e-7 to 7.7e-7, PyTorch 1.9e-7 to 4.1e-7), gradients by weight 2.6e-7 to "
-     "5.4e-7 "
-     "(written out the same, PyTorch 2.6e-7 to 2.0e-6).",
+     "algorithm takes fewer multiplications where the shape suits it, 16 for 36 with a kernel of 3x3, or of 4x4 and stride 2, 49 "
+     "for "
+     "100 with 5x5. Errors against double, root mean square by that of the result, for 64 to 512 channels: results and gradients "
+     "by "
+     "x 1.8e-7 to 3.0e-7 (written out 2.3e-7 to 3.0e-7, PyTorch 1.8e-7 to 4.1e-7, never less than ours), gradients by weight "
+     "2.6e-7 "
+     "to 3.7e-7 (written out 2.6e-7 to 2.9e-7, PyTorch 2.6e-7 to 1.1e-6).",
      "nn.exact()", exact},
     {0}};
 

@@ -18,7 +18,7 @@
  * taps every other pixel (Yepez and Ko 2020, arXiv 2002.00552); what belongs to the same point is summed before it is
  * transformed back. A tile of F(3,2) that has only two results does without the last point, so that lines of any length
  * are cut into threes and twos. There are only additions and halves in it: the errors are those of sums written out (measured:
- * 2e-7 to 3.5e-7 of the result, root mean square). Other points would give fewer products still, but lose digits. */
+ * 1.8e-7 to 3e-7 of the result, root mean square). Other points would give fewer products still, but lose digits. */
 #ifndef GANDER_WINOGRAD_H
 #define GANDER_WINOGRAD_H
 
