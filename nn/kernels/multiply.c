@@ -8,9 +8,11 @@
 
 enum {
   FEW = 96,        /* rows that do not pay for packing */
-  LARGE = 1 << 19, /* numbers that do not either: packed, they are in no cache */
-  TOGETHER = 8,    /* matrices of a batch that are shared out one to a thread, not each among all */
-  PACKED = 64      /* rows packed at a time */
+  LARGE = 1 << 19, /* numbers that do not pay for turning them as they are packed: they are in no cache then */
+  MANY = 384,      /* rows that do not pay for packing as many numbers as HUGE */
+  HUGE = 1 << 21,
+  TOGETHER = 8, /* matrices of a batch that are shared out one to a thread, not each among all */
+  PACKED = 64   /* rows packed at a time */
 };
 
 typedef struct Plan {
@@ -84,7 +86,8 @@ bool multiply_run(const Multiply *m) {
   const bool costly = m->m <= FEW || m->k * m->n > LARGE;
   Plan p = {.m = m, .swapped = m->b_transposed && m->m < m->n && costly, .rows = m->m, .columns = m->n};
   if (p.swapped) p.rows = m->n, p.columns = m->m;
-  bool together = m->batch >= TOGETHER, packed = m->b_transposed || m->m > FEW || m->n % tile->lanes;
+  const bool in_place = m->m <= FEW || (m->m <= MANY && m->k * m->n > HUGE);
+  bool together = m->batch >= TOGETHER, packed = m->b_transposed || !in_place || m->n % tile->lanes;
   if (!packed)
     p.panels = (Panels){.depth = m->k, .columns = m->n, .step = m->n, .panel_step = tile->width, .width = tile->width};
   else if (!find_panels(&p, together ? workers_count() : 1))

@@ -53,8 +53,9 @@ enum { SPAN = 256 }; /* products in a sum before it is added to the result: erro
     if (vectors > 1) start1 = *(const Vector *)(f->start + LANES);                                                                 \
   }
 
-INLINE void gather_tile(const int height, const int vectors, const real *const *a, long taps, long depth, const real *b,
-                        long b_step, const Finish *f) {
+/* apart: rows of b are not packed, and those of the next panel are fetched, which are in pages that no other hint leads to. */
+INLINE void gather_tile(const int height, const int vectors, const bool apart, const real *const *a, long taps, long depth,
+                        const real *b, long b_step, const Finish *f) {
   Finish part = *f;
   long left = SPAN;
   START
@@ -67,6 +68,10 @@ INLINE void gather_tile(const int height, const int vectors, const real *const *
       const long end = depth - k < left ? depth : k + left;
       left -= end - k;
       for (; k < end; k++, b += b_step) {
+        if (apart) {
+          __builtin_prefetch(b + WIDTH, 0, 2);
+          __builtin_prefetch(b + WIDTH + LANES, 0, 2);
+        }
         Vector b0 = *(const Vector *)b, b1 = b0;
         if (vectors > 1) b1 = *(const Vector *)(b + LANES);
 #define ADD(r)                                                                                                                     \
@@ -84,9 +89,10 @@ INLINE void gather_tile(const int height, const int vectors, const real *const *
 
 static void gather(int height, const real *const *a, long taps, long depth, const real *b, long b_step, const Finish *f) {
 #define CASE(r)                                                                                                                    \
-  case 2 * r: gather_tile(r + 1, 1, a, taps, depth, b, b_step, f); break;                                                          \
-  case 2 * r + 1: gather_tile(r + 1, 2, a, taps, depth, b, b_step, f); break;
-  switch (2 * (height - 1) + (f->columns > LANES)) { EACH_ROW(CASE) }
+  case 3 * r: gather_tile(r + 1, 1, false, a, taps, depth, b, b_step, f); break;                                                   \
+  case 3 * r + 1: gather_tile(r + 1, 2, false, a, taps, depth, b, b_step, f); break;                                               \
+  case 3 * r + 2: gather_tile(r + 1, 2, true, a, taps, depth, b, b_step, f); break;
+  switch (3 * (height - 1) + (f->columns > LANES) * (1 + (b_step > WIDTH))) { EACH_ROW(CASE) }
 #undef CASE
 }
 
