@@ -31,9 +31,20 @@ INLINE void finish_row(const Finish *f, int row, int vectors, Vector s, Vector t
   to[1] = t;
 }
 
+/* Results that are in no cache: their rows are on their way while the sums go on. */
+INLINE void fetch_rows(int height, int vectors, const Finish *f) {
+  for (int r = 0; r < height; r++) {
+    __builtin_prefetch(f->out[r], 1);
+    if (vectors > 1) __builtin_prefetch(f->out[r] + LANES, 1);
+  }
+}
+
 /* ---- gather ---- */
 
-enum { SPAN = 256 }; /* products in a sum before it is added to the result: errors grow with the root of it */
+enum {
+  SPAN = 256, /* products in a sum before it is added to the result: errors grow with the root of it */
+  SHORT = 64  /* sums of several taps: of few channels, so that results are larger than what they are made of */
+};
 
 #define SUMS(r) Vector s##r = start0, t##r = start1;
 #define FINISH(r)                                                                                                                  \
@@ -58,6 +69,7 @@ INLINE void gather_tile(const int height, const int vectors, const bool apart, c
                         const real *b, long b_step, const Finish *f) {
   Finish part = *f;
   long left = SPAN;
+  if (taps > 1 && taps * depth <= SHORT) fetch_rows(height, vectors, f);
   START
   EACH_ROW(SUMS)
   for (long tap = 0; tap < taps; tap++, a += height) {
@@ -97,14 +109,6 @@ static void gather(int height, const real *const *a, long taps, long depth, cons
 }
 
 /* ---- outer ---- */
-
-/* A weight's gradient is mostly out of the caches: its rows are on their way while the sums go on. */
-INLINE void fetch_rows(int height, int vectors, const Finish *f) {
-  for (int r = 0; r < height; r++) {
-    __builtin_prefetch(f->out[r], 1);
-    if (vectors > 1) __builtin_prefetch(f->out[r] + LANES, 1);
-  }
-}
 
 INLINE void outer_tile(const int height, const int vectors, const real *a, const real *b, const Walk *w, const Finish *f) {
   Finish part = *f;
