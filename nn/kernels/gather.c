@@ -35,15 +35,33 @@ typedef struct Indirect {
   const real *zeros;
 } Indirect;
 
-/* Pointers of one pixel, whose kernel begins at y, x of picture n. */
-static void locate_pixel(const Indirect *d, long n, long y, long x, long tap, long taps, const real **a, int rows) {
+/* Pixels side by side in a row of results, the first of whose kernels begins at y, x of `picture`. */
+typedef struct Strip {
+  const real *picture;
+  long y, x, pixels;
+} Strip;
+
+/* One tap of a strip. */
+static void locate_tap(const Indirect *d, const Strip *s, long u, long v, const real **a) {
   const Gather *g = d->g;
-  long across = d->merged ? 1 : g->taps[1], u = tap / across, v = tap % across;
-  const real *picture = g->picture + n * g->size[0] * g->size[1] * g->channels;
+  long h = s->y + u * g->tap_step[0], w = s->x + v * g->tap_step[1], step = g->step[1], width = g->size[1];
+  const real *zeros = d->zeros, *picture = s->picture;
+  if (h < 0 || h >= g->size[0]) {
+    for (long i = 0; i < s->pixels; i++) a[i] = zeros;
+    return;
+  }
+  long at = (h * width + w) * g->channels, across = step * g->channels;
+  if (d->merged || (w >= 0 && w + (s->pixels - 1) * step < width)) {
+    for (long i = 0; i < s->pixels; i++, at += across) a[i] = picture + at;
+    return;
+  }
+  for (long i = 0; i < s->pixels; i++, at += across, w += step) a[i] = w >= 0 && w < width ? picture + at : zeros;
+}
+
+static void locate_strip(const Indirect *d, const Strip *s, long tap, long taps, const real **a, int rows) {
+  long across = d->merged ? 1 : d->g->taps[1], u = tap / across, v = tap % across;
   for (long t = 0; t < taps; t++, a += rows) {
-    long h = y + u * g->tap_step[0], w = x + v * g->tap_step[1];
-    bool inside = h >= 0 && h < g->size[0] && w >= 0 && w < g->size[1];
-    *a = inside ? picture + (h * g->size[1] + w) * g->channels : d->zeros;
+    locate_tap(d, s, u, v, a);
     if (++v == across) v = 0, u++;
   }
 }
@@ -51,15 +69,18 @@ static void locate_pixel(const Indirect *d, long n, long y, long x, long tap, lo
 static void locate(const void *job, long row, int rows, long tap, long taps, const real **a, real **out) {
   const Indirect *d = job;
   const Gather *g = d->g;
-  long n = row / (g->grid[0] * g->grid[1]), i = row / g->grid[1] % g->grid[0], j = row % g->grid[1];
-  for (int r = 0; r < rows; r++) {
+  long line = row / g->grid[1], n = line / g->grid[0], i = line % g->grid[0], j = row % g->grid[1];
+  for (long r = 0; r < rows;) {
+    Strip s = {.picture = g->picture + n * g->size[0] * g->size[1] * g->channels,
+               .y = i * g->step[0] + g->first[0],
+               .x = j * g->step[1] + g->first[1],
+               .pixels = g->grid[1] - j < rows - r ? g->grid[1] - j : rows - r};
+    locate_strip(d, &s, tap, taps, a + r, rows);
     long y = g->out_first[0] + i * g->out_step[0], x = g->out_first[1] + j * g->out_step[1];
-    locate_pixel(d, n, i * g->step[0] + g->first[0], j * g->step[1] + g->first[1], tap, taps, a + r, rows);
-    out[r] = g->out + ((n * g->out_size[0] + y) * g->out_size[1] + x) * g->columns;
-    if (++j < g->grid[1]) continue;
+    real *to = g->out + ((n * g->out_size[0] + y) * g->out_size[1] + x) * g->columns;
+    for (long p = 0; p < s.pixels; p++, r++) out[r] = to + p * g->out_step[1] * g->columns;
     j = 0;
-    if (++i < g->grid[0]) continue;
-    i = 0, n++;
+    if (++i == g->grid[0]) i = 0, n++;
   }
 }
 
