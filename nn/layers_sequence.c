@@ -6,10 +6,10 @@
 #include "network.h"
 #include "row.h"
 
-/* ---- LSTM: input_size, hidden_size, num_layers, bias, dropout ---- */
+/* ---- LSTM: input_size, hidden_size, num_layers, bias, dropout, bidirectional ---- */
 
-enum { INPUT_SIZE, HIDDEN_SIZE, NUM_LAYERS, BIAS, DROPOUT };
-enum { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH, LSTM_PARTS, STATES = 2, MOST_LAYERS = 64 };
+enum { INPUT_SIZE, HIDDEN_SIZE, NUM_LAYERS, BIAS, DROPOUT, BIDIRECTIONAL };
+enum { WEIGHT_IH, WEIGHT_HH, BIAS_IH, BIAS_HH, LSTM_PARTS, STATES = 2, MOST_LAYERS = 64, MOST_WAYS = 2 * MOST_LAYERS };
 
 static long whole(const Module *m, int i) {
   return (long)m->param[i].number;
@@ -22,13 +22,19 @@ static bool is_probability(const Module *m, int i) {
   return nn_fail("nn.%s: dropout must be from 0 to less than 1, got %g", m->name, p), false;
 }
 
-static bool lstm_layer_build(Module *m, long layer) {
+/* 2 if there is a way back through the steps, too. Way w of layer l is number l * ways + w. */
+static long ways_of(const Module *m) {
+  return m->param[BIDIRECTIONAL].number != 0 ? 2 : 1;
+}
+
+static bool lstm_way_build(Module *m, long number) {
   static const char *const names[] = {"weight_ih", "weight_hh", "bias_ih", "bias_hh"};
-  const long hidden = whole(m, HIDDEN_SIZE), width[] = {layer ? hidden : whole(m, INPUT_SIZE), hidden};
+  const long ways = ways_of(m), layer = number / ways, hidden = whole(m, HIDDEN_SIZE);
+  const long width[] = {layer ? ways * hidden : whole(m, INPUT_SIZE), hidden};
   const double bound = 1 / sqrt((double)hidden);
   for (int i = 0; i < LSTM_PARTS; i++) {
     char name[32];
-    snprintf(name, sizeof name, "%s_l%ld", names[i], layer);
+    snprintf(name, sizeof name, "%s_l%ld%s", names[i], layer, number % ways ? "_reverse" : "");
     const bool there = i < BIAS_IH || m->param[BIAS].number != 0;
     Tensor *t = there ? tensor_own(tensor_new(i < BIAS_IH ? 2 : 1, (long[]){4 * hidden, i < BIAS_IH ? width[i] : 1})) : NULL;
     if (there && (!t || !init_uniform(t, -bound, bound))) return false;
@@ -43,55 +49,76 @@ static bool lstm_build(Module *m) {
   if (whole(m, NUM_LAYERS) > MOST_LAYERS)
     return nn_fail("nn.%s: num_layers must be at most %d, got %ld", m->name, MOST_LAYERS, whole(m, NUM_LAYERS)), false;
   if (!is_probability(m, DROPOUT)) return false;
-  for (long layer = 0; layer < whole(m, NUM_LAYERS); layer++)
-    if (!lstm_layer_build(m, layer)) return false;
+  for (long i = 0; i < whole(m, NUM_LAYERS) * ways_of(m); i++)
+    if (!lstm_way_build(m, i)) return false;
   m->more = STATES;
   return true;
 }
 
-/* Are x[1] and x[2] states before the first step, (layers,N,hidden)? */
+/* Are x[1] and x[2] states before the first step, (layers*ways,N,hidden)? */
 static bool check_states(const Module *m, int n, Tensor *const *x) {
-  const long wanted[] = {whole(m, NUM_LAYERS), x[0]->shape[0], whole(m, HIDDEN_SIZE)};
+  const long wanted[] = {whole(m, NUM_LAYERS) * ways_of(m), x[0]->shape[0], whole(m, HIDDEN_SIZE)};
   if (n == 1) return true;
   if (n != 1 + STATES) return nn_fail("takes x, or x, h and c, got %d tensors", n), false;
   for (int i = 1; i <= STATES; i++)
     if (!x[i] || x[i]->ndim != 3 || memcmp(x[i]->shape, wanted, sizeof wanted) != 0)
-      return nn_fail("%s must be (num_layers,N,hidden_size), here %s, got %s", i == 1 ? "h" : "c", shape_text(3, wanted),
-                     x[i] ? tensor_shape_text(x[i]) : "nothing"),
+      return nn_fail("%s must be (num_layers%s,N,hidden_size), here %s, got %s", i == 1 ? "h" : "c", ways_of(m) > 1 ? "*2" : "",
+                     shape_text(3, wanted), x[i] ? tensor_shape_text(x[i]) : "nothing"),
              false;
   return true;
+}
+
+static Tensor *turned(Tensor *t, long way) {
+  return way ? tensor_flip(t, 1, (long[]){1}) : t;
+}
+
+/* One way through the steps of x, or of the table's rows that x names: h of all steps, (N,T,hidden). last gets h and c after the
+ * way's last step. */
+static Tensor *lstm_way(Module *m, long number, Tensor *table, Tensor *x, Tensor *const *first, Tensor **last) {
+  const long way = number % ways_of(m);
+  Tensor *w[LSTM_PARTS];
+  for (int i = 0; i < LSTM_PARTS; i++) w[i] = m->tensor[number * LSTM_PARTS + i].tensor;
+  Tensor *bias = w[BIAS_IH] ? tensor_add(w[BIAS_IH], w[BIAS_HH]) : NULL;
+  Tensor *inputs = tensor_linear(table ? table : turned(x, way), w[WEIGHT_IH], bias);
+  Tensor *both = tensor_lstm(inputs, w[WEIGHT_HH], table ? turned(x, way) : NULL, first[0], first[1]);
+  for (int i = 0; i < STATES && last; i++) last[i] = tensor_select(tensor_select(both, 0, i), 1, -1);
+  return turned(tensor_select(both, 0, 0), way);
 }
 
 static Tensor *lstm_forward(Module *m, int n, Tensor *const *x) {
   Tensor *table = layer_take_table(m);
   if (!table && !layer_wants(n > 1 ? 1 : n, x, 3, whole(m, INPUT_SIZE), "(N,T,%ld)")) return NULL;
   if (!check_states(m, n, x)) return NULL;
-  const long layers = whole(m, NUM_LAYERS);
+  const long ways = ways_of(m), all = whole(m, NUM_LAYERS) * ways;
   const bool asked = layer_asked(m);
-  Tensor *y = x[0], *last[STATES][MOST_LAYERS];
-  for (long layer = 0; layer < layers; layer++) {
-    Tensor *w[LSTM_PARTS], *first[STATES];
-    for (int i = 0; i < LSTM_PARTS; i++) w[i] = m->tensor[layer * LSTM_PARTS + i].tensor;
-    for (int i = 0; i < STATES; i++) first[i] = n > 1 ? tensor_select(x[1 + i], 0, layer) : NULL;
-    if (layer) y = tensor_dropout(y, m->param[DROPOUT].number, m->training);
-    Tensor *bias = w[BIAS_IH] ? tensor_add(w[BIAS_IH], w[BIAS_HH]) : NULL, *indices = table && !layer ? x[0] : NULL;
-    Tensor *inputs = tensor_linear(indices ? table : y, w[WEIGHT_IH], bias);
-    Tensor *both = tensor_lstm(inputs, w[WEIGHT_HH], indices, first[0], first[1]);
-    for (int i = 0; i < STATES && asked; i++) last[i][layer] = tensor_select(tensor_select(both, 0, i), 1, -1);
-    y = tensor_select(both, 0, 0);
+  Tensor *y = x[0], *last[MOST_WAYS][STATES], *sides[2];
+  for (long number = 0; number < all; number++) {
+    const long layer = number / ways, way = number % ways;
+    Tensor *first[STATES];
+    for (int i = 0; i < STATES; i++) first[i] = n > 1 ? tensor_select(x[1 + i], 0, number) : NULL;
+    if (layer && !way) y = tensor_dropout(y, m->param[DROPOUT].number, m->training);
+    sides[way] = lstm_way(m, number, layer ? NULL : table, y, first, asked ? last[number] : NULL);
+    if (way == ways - 1) y = ways > 1 ? tensor_cat(2, sides, -1) : sides[0];
   }
-  for (int i = 0; i < STATES && asked; i++) layer_give(tensor_stack((int)layers, last[i], 0));
+  for (int i = 0; i < STATES && asked; i++) {
+    Tensor *of[MOST_WAYS];
+    for (long number = 0; number < all; number++) of[number] = last[number][i];
+    layer_give(tensor_stack((int)all, of, 0));
+  }
   return y;
 }
 
 static const Layer lstm = {
     "LSTM",
-    "input_size:integer, hidden_size:integer, num_layers:integer=1, bias:boolean=true, dropout:number=0",
+    "input_size:integer, hidden_size:integer, num_layers:integer=1, bias:boolean=true, dropout:number=0, "
+    "bidirectional:boolean=false",
     "Long short-term memory over sequences x (N,T,input_size). Returns three tensors: the output (N,T,hidden_size), and h and c "
     "after the last step, (num_layers,N,hidden_size) each, which go on from there when given after the next x. Dropout is "
-    "between layers.",
+    "between layers. bidirectional: each layer goes through the steps from the last to the first, too, which doubles "
+    "num_layers and hidden_size of the results.",
     "nn.LSTM(3, 4)(tensor.randn(2, 5, 3))\n"
-    "local lstm = nn.LSTM(3, 4, {num_layers=2}); local y, h, c = lstm(tensor.randn(2, 5, 3)); lstm(tensor.randn(2, 1, 3), h, c)",
+    "local lstm = nn.LSTM(3, 4, {num_layers=2}); local y, h, c = lstm(tensor.randn(2, 5, 3)); lstm(tensor.randn(2, 1, 3), h, c)\n"
+    "nn.LSTM(3, 4, {bidirectional=true})(tensor.randn(2, 5, 3))",
     lstm_build,
     lstm_forward,
 };

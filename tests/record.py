@@ -242,6 +242,8 @@ case("conv_transpose2d groups", "x:conv_transpose2d(w, b, {stride=2, padding=1, 
 case("conv_transpose2d depthwise", "x:conv_transpose2d(w, nil, {stride={2, 1}, output_padding={1, 0}, groups=6})",
      dict(x=wide, w=randn(3, 3, 1, 6)),
      lambda x, w: conv_transpose(x, w, None, stride=(2, 1), output_padding=(1, 0), groups=6))
+ten_steps("nn.LSTM bidirectional training", lambda: torch.nn.LSTM(4, 2, 2, batch_first=True, bidirectional=True),
+          "nn.LSTM(4, 2, {num_layers=2, bidirectional=true})", [(8, 4), (8, 2), (8,), (8,)] * 4, lambda net, x: net(x)[0])
 rng = others
 
 # ---- writing

@@ -106,8 +106,24 @@ check.run("nn.LSTM goes on from its states", function()
   check.equal(select("#", nn.Sequential {net}(x)), 1)
 end)
 
+check.run("nn.LSTM goes both ways", function()
+  local net, x = nn.LSTM(3, 4, {bidirectional = true}), tensor.randn(2, 6, 3)
+  local p, h0, c0 = net:parameters(), tensor.randn(2, 2, 4), tensor.randn(2, 2, 4)
+  local y, h, c = net(x, h0, c0)
+  local forth = lstm(x, p[1], p[2], p[3], p[4], h0[1], c0[1])
+  local back = lstm(x:flip(2), p[5], p[6], p[7], p[8], h0[2], c0[2])
+  near("output", y, tensor.cat({forth[1], back[1]:flip(2)}, 3), 1e-6)
+  near("h", h, tensor.stack({forth[1]:select(2, 6), back[1]:select(2, 6)}), 1e-6)
+  near("c", c, tensor.stack({forth[2]:select(2, 6), back[2]:select(2, 6)}), 1e-6)
+  local names = {}
+  for name in pairs(net:state_dict()) do names[name] = true end
+  check.that(names.weight_ih_l0_reverse and names.bias_hh_l0_reverse, "parameters of the way back")
+  check.error(function() net(x, tensor.ones(1, 2, 4), tensor.ones(1, 2, 4)) end, "(num_layers*2,N,hidden_size)")
+end)
+
 check.run("an Embedding before an LSTM is looked up in what the LSTM makes of it", function()
-  for name, options in pairs {plain = {}, ["no bias"] = {bias = false}, ["two layers"] = {num_layers = 2}} do
+  for name, options in pairs {plain = {}, ["no bias"] = {bias = false}, ["two layers"] = {num_layers = 2},
+                         ["both ways"] = {num_layers = 2, bidirectional = true}} do
     local embedding, lstm = nn.Embedding(7, 3), nn.LSTM(3, 4, options)
     local joined, x = nn.Sequential {embedding, lstm}, tensor.randint(1, 7, 5, 6)
     same(name, function() return joined(x) end, function() return (lstm(embedding(x))) end, joined:parameters())
