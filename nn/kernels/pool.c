@@ -54,6 +54,23 @@ INLINE void largest_of(const Pool *p, const real *image, Span rows, Span columns
     }
 }
 
+/* The same of two by two pixels, which most windows have: all four at once. */
+INLINE void largest_of_four(const Pool *p, const real *image, long y, long x, real *best, real *places) {
+  const long n = p->channels, pixel = y * p->image[1] + x, below = pixel + p->image[1];
+  const long at[4] = {pixel, pixel + 1, below, below + 1};
+  for (long c = 0; c < n; c++) {
+    real most = image[pixel * n + c], place = (real)(pixel + 1);
+    for (int i = 0; i < 4; i++) {
+      const real other = image[at[i] * n + c];
+      const bool larger = other > most || other != other;
+      most = larger ? other : most;
+      place = larger ? (real)(at[i] + 1) : place;
+    }
+    best[c] = most;
+    if (places) places[c] = place;
+  }
+}
+
 static KERNEL(largest_rows, (void *job, long from, long to), (job, from, to)) {
   const Job *j = job;
   const Pool *p = j->p;
@@ -61,8 +78,13 @@ static KERNEL(largest_rows, (void *job, long from, long to), (job, from, to)) {
     const real *image = j->x + row / p->map[0] * p->image[0] * p->image[1] * p->channels;
     Span rows = covered(p, 0, row % p->map[0]);
     for (long i = 0; i < p->map[1]; i++) {
+      const Span columns = covered(p, 1, i);
       long at = (row * p->map[1] + i) * p->channels;
-      largest_of(p, image, rows, covered(p, 1, i), j->y + at, j->places ? j->places + at : NULL);
+      real *places = j->places ? j->places + at : NULL;
+      if (rows.to - rows.from == 2 && columns.to - columns.from == 2)
+        largest_of_four(p, image, rows.from, columns.from, j->y + at, places);
+      else
+        largest_of(p, image, rows, columns, j->y + at, places);
     }
   }
 }
@@ -71,14 +93,15 @@ void pool_largest(const Pool *p, const real *x, real *y, real *places) {
   over_rows(largest_rows, &(Job){.p = p, .x = x, .y = y, .places = places}, p->map[0], p->map[1]);
 }
 
-/* Adds a row of the map's gradient to row y of the image: to each pixel what the windows that chose it have. */
-INLINE void give_to_chosen(const Pool *p, const real *grad, const real *places, long y, real *image) {
+/* Adds a row of the map's gradient to row y of the image: to each pixel what the windows that chose it have. If each pixel
+ * under them is `alone` under its window, it is set. */
+INLINE void give_to_chosen(const Pool *p, const bool alone, const real *grad, const real *places, long y, real *image) {
   for (long i = 0; i < p->map[1]; i++, grad += p->channels, places += p->channels) {
     Span columns = covered(p, 1, i);
     for (long x = columns.from; x < columns.to; x++) {
       const real place = (real)(y * p->image[1] + x + 1);
       real *pixel = image + x * p->channels;
-      for (long c = 0; c < p->channels; c++) pixel[c] += places[c] == place ? grad[c] : 0;
+      for (long c = 0; c < p->channels; c++) pixel[c] = (alone ? 0 : pixel[c]) + (places[c] == place ? grad[c] : 0);
     }
   }
 }
@@ -87,13 +110,20 @@ static KERNEL(largest_back_rows, (void *job, long from, long to), (job, from, to
   const Job *j = job;
   const Pool *p = j->p;
   long image_row = p->image[1] * p->channels, map_row = p->map[1] * p->channels;
+  bool alone = true; /* windows side by side */
+  for (int i = 0; i < 2; i++) alone = alone && p->stride[i] == p->kernel[i] && !p->padding[i];
   for (long row = from; row < to; row++) {
     long n = row / p->image[0], y = row % p->image[0];
     Span windows = covering(p, 0, y);
-    memset(j->y + row * image_row, 0, (size_t)image_row * sizeof(real));
+    const long set = alone && windows.from < windows.to ? p->map[1] * p->kernel[1] * p->channels : 0;
+    real *to = j->y + row * image_row;
+    memset(to + set, 0, (size_t)(image_row - set) * sizeof(real));
     for (long i = windows.from; i < windows.to; i++) {
       long at = (n * p->map[0] + i) * map_row;
-      give_to_chosen(p, j->x + at, j->places + at, y, j->y + row * image_row);
+      if (alone)
+        give_to_chosen(p, true, j->x + at, j->places + at, y, to);
+      else
+        give_to_chosen(p, false, j->x + at, j->places + at, y, to);
     }
   }
 }
