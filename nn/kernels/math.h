@@ -60,10 +60,6 @@ INLINE real from_bits(uint32_t bits) {
   return x;
 }
 
-INLINE real power_of_two(int32_t n) {
-  return from_bits((uint32_t)(n + 127) << 23);
-}
-
 /* (e^r - 1 - r) / r^2 for |r| <= log(2)/2 */
 INLINE real exp_beyond_line(real r) {
   real p = fma_of(1.39466464e-3f, r, 8.3666984e-3f);
@@ -74,31 +70,43 @@ INLINE real exp_beyond_line(real r) {
 
 #define WHOLE 12582912.0f /* 1.5 2^23: added, it rounds to a whole number and leaves that in the low bits */
 
-/* e^(x + lost factor) 2^up for whole numbers n = x / log(2) with n + up from -126 to 127, where lost is small. With
- * x = n log(2) + r it is e^r 2^(n + up); that power's bits are what is left of the rounded x / log(2) when shifted. */
-INLINE real exp_scaled(real x, real lost, real factor, real up) {
-  const real to_whole = WHOLE + 127 + up, shifted = fma_of(x, 1.44269504f, to_whole), whole = shifted - to_whole;
-  const real near = fma_of(whole, 1.90465421e-9f, fma_of(whole, -0.693147182f, x)), r = fma_of(lost, factor, near);
-  const real power = from_bits(bits_of(shifted) << 23);
-  return fma_of(fma_of(exp_beyond_line(r), r, 1), r, 1) * power;
+#define WHOLE_TO(up) (WHOLE + 127 + (up))
+
+/* x = n log(2) + r for a whole n. With to_whole = WHOLE_TO(up) the power is 2^(n + up), n + up being from -126 to 127: its bits
+ * are what is left of the rounded x / log(2) when shifted. */
+INLINE real split_power(real x, real to_whole, real *power) {
+  const real shifted = fma_of(x, 1.44269504f, to_whole), whole = shifted - to_whole;
+  *power = from_bits(bits_of(shifted) << 23);
+  return fma_of(whole, 1.90465421e-9f, fma_of(whole, -0.693147182f, x));
 }
 
-/* e^x; 1 ulp. 2^n is multiplied in as two factors, so that results below FLT_MIN and infinity come out right. */
+/* e^r for |r| <= log(2)/2 */
+INLINE real exp_near_0(real r) {
+  return fma_of(fma_of(exp_beyond_line(r), r, 1), r, 1);
+}
+
+/* e^x 2^up, with to_whole = WHOLE_TO(up) */
+INLINE real exp_scaled(real x, real to_whole) {
+  real power, r = split_power(x, to_whole, &power);
+  return exp_near_0(r) * power;
+}
+
+/* e^x; 1 ulp. 2^n is multiplied in as two factors, one of them 2^64 or, where x is negative, 2^-64, so that results below
+ * FLT_MIN and infinity come out right. */
 INLINE real exp_of(real x) {
   const real bounded = x < -104 ? -104 : x > 89 ? 89 : x;
-  return exp_scaled(bounded, 0, 0, x > 0 ? -64 : 64) * (x > 0 ? 0x1p64f : 0x1p-64f);
+  const real rest = from_bits(0x5f800000 - (bits_of(x) >> 31 << 30));
+  return exp_scaled(bounded, WHOLE_TO(0) - copysignf(64, x)) * rest;
 }
 
 /* The same for x <= 0 */
 INLINE real exp_below(real x) {
-  return exp_scaled(x < -104 ? -104 : x, 0, 0, 64) * 0x1p-64f;
+  return exp_scaled(x < -104 ? -104 : x, WHOLE_TO(64)) * 0x1p-64f;
 }
 
 /* e^x - 1 for x <= 88; 2 ulp */
 INLINE real expm1_of(real x) {
-  const real bounded = x < -30 ? -30 : x, shifted = fma_of(bounded, 1.44269504f, WHOLE), whole = shifted - WHOLE;
-  const real r = fma_of(whole, 1.90465421e-9f, fma_of(whole, -0.693147182f, bounded));
-  const real scale = power_of_two((int32_t)(bits_of(shifted) - bits_of(WHOLE)));
+  real scale, r = split_power(x < -30 ? -30 : x, WHOLE_TO(0), &scale);
   return fma_of(scale, fma_of(exp_beyond_line(r), r * r, r), scale - 1);
 }
 
@@ -131,7 +139,7 @@ INLINE real log1p_of(real x) {
 
 /* x + x^3 p(x^2) near 0, else 1 - 2 / (e^2|x| + 1), which is 1 from 10 on; 2 ulp */
 INLINE real tanh_of(real x) {
-  const real a = fabsf(x), s = a * a, far = 1 - 2 / (exp_scaled(a > 10 ? 20 : 2 * a, 0, 0, 0) + 1);
+  const real a = fabsf(x), s = a * a, far = 1 - 2 / (exp_scaled(a > 10 ? 20 : 2 * a, WHOLE_TO(0)) + 1);
   real p = fma_of(-6.20742980e-3f, s, 2.10272186e-2f);
   p = fma_of(p, s, -5.38422763e-2f);
   p = fma_of(p, s, 1.33324996e-1f);
@@ -160,8 +168,9 @@ INLINE real erf_near_0(real s) {
 /* e^(factor x^2) 2^64 for 0 <= x <= 15 and a factor of -1 or -1/2. What rounding took from x^2 would be multiplied by the
  * exponential. */
 INLINE real exp_of_square(real x, real factor) {
-  const real square = x * x;
-  return exp_scaled(square * factor, fma_of(x, x, -square), factor, 64);
+  const real square = x * x, lost = fma_of(x, x, -square);
+  real power, r = split_power(square * factor, WHOLE_TO(64), &power);
+  return exp_near_0(fma_of(lost, factor, r)) * power;
 }
 
 /* (1 - erf(x)) e^(x^2) for x = factor a >= 0: u p(u) with u = 1 / (1 + 0.4 x) */

@@ -2,6 +2,7 @@
 #include "pick.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "kernel.h"
 
@@ -9,7 +10,7 @@ enum {
   PIECE = 16384,
   STRIP = 32,
   STRIPS = 8,
-  EXACT = 1 << 24
+  EXACT = 1 << 23
 }; /* columns of a strip, at least; strips where there are no more outer places */
 
 typedef struct Job {
@@ -25,12 +26,14 @@ typedef struct Check {
   atomic_bool wrong;
 } Check;
 
-/* Of a side below EXACT, in numbers that hold it. */
-INLINE long count_wrong(const real *index, long n, real side) {
+/* Of a side below EXACT, to which adding a number that floats have no fractions from on leaves a whole one. Without && and ||,
+ * which would be branches. */
+INLINE bool any_wrong(const real *index, long n, real side) {
+  const real to_whole = (real)(sizeof(real) == sizeof(float) ? 0x1p23 : 0x1p52);
   int32_t wrong = 0;
   for (long i = 0; i < n; i++) {
-    const bool inside = index[i] >= 1 && index[i] <= side;
-    wrong += !inside || (real)(int32_t)(inside ? index[i] : 0) != index[i];
+    const real at = index[i], whole = (at + to_whole) - to_whole;
+    wrong |= !(at >= 1) | !(at <= side) | (whole != at);
   }
   return wrong;
 }
@@ -39,7 +42,7 @@ static KERNEL(check_piece, (void *job, long from, long to), (job, from, to)) {
   Check *j = job;
   const real *index = j->index;
   long wrong = 0;
-  if (j->side < EXACT) wrong = count_wrong(index + from, to - from, (real)j->side), from = to;
+  if (j->side < EXACT) wrong = any_wrong(index + from, to - from, (real)j->side), from = to;
   for (long i = from; i < to; i++) {
     bool inside = (double)index[i] >= 1 && (double)index[i] <= j->side;
     wrong += !inside || (double)(long)(inside ? index[i] : 0) != (double)index[i];
@@ -100,17 +103,28 @@ void pick(const Pick *p, const real *x, real *y) {
   if (p->n) workers_for(p->outer * p->n, PIECE / (p->inner + 1) + 1, pick_rows, &job);
 }
 
+INLINE void copy_strip(const Pick *p, const real *x, long width, real *out) {
+  if (width == p->inner) {
+    memcpy(out, x, (size_t)(p->side * width) * sizeof *out);
+    return;
+  }
+  for (long i = 0; i < p->side; i++, x += p->inner, out += p->inner)
+    for (long k = 0; k < width; k++) out[k] = x[k];
+}
+
 INLINE void add_strip(const Job *j, long outer, long first, long width) {
   const Pick *p = j->p;
-  const real *x = j->x + outer * p->side * p->inner + first, *y = j->y + outer * p->n * p->inner + first;
-  const real *index = p->index + outer * p->n * p->inner + first;
+  const real *y = j->y + outer * p->n * p->inner + first, *index = p->index + (p->each ? outer * p->n * p->inner + first : 0);
   real *out = j->out + outer * p->side * p->inner + first;
-  for (long i = 0; i < p->side; i++)
-    for (long k = 0; k < width; k++) out[i * p->inner + k] = x[i * p->inner + k];
-  for (long i = 0; i < p->n; i++, y += p->inner, index += p->inner) {
-    real *to = out + (p->each ? 0 : place(p, p->index[i]));
+  copy_strip(p, j->x + outer * p->side * p->inner + first, width, out);
+  if (p->inner == 1) {
+    for (long i = 0; i < p->n; i++) out[(long)index[i] - 1] += y[i];
+    return;
+  }
+  for (long i = 0; i < p->n; i++, y += p->inner) {
+    real *to = out + (p->each ? 0 : place(p, index[i]));
     if (p->each)
-      for (long k = 0; k < width; k++) to[place(p, index[k]) + k] += y[k];
+      for (long k = 0; k < width; k++) to[place(p, index[i * p->inner + k]) + k] += y[k];
     else
       for (long k = 0; k < width; k++) to[k] += y[k];
   }

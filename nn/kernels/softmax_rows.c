@@ -46,7 +46,7 @@ INLINE real exp_beside_1(real x) {
 #ifdef NN_DOUBLE
   return exp(x);
 #else
-  const real y = exp_scaled(x, 0, 0, 0);
+  const real y = exp_scaled(x, WHOLE_TO(0));
   return x < -87 ? 0 : y;
 #endif
 }
