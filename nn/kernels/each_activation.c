@@ -71,9 +71,10 @@ KERNEL(each_gelu_backward, (const Run *r), (r)) {
   each2(r, gelu_slope);
 }
 
-/* x sigmoid(x) */
+/* x sigmoid(x), as x / (1 + e^-x), or x e^x / (1 + e^x) where x is negative */
 INLINE real silu(real x) {
-  return x * sigmoid_of(x);
+  const real e = exp_below(x < 0 ? x : -x), xe = x * e;
+  return (x < 0 ? xe : x) / (1 + e);
 }
 KERNEL(each_silu, (const Run *r), (r)) {
   each1(r, silu);
