@@ -42,9 +42,12 @@ OPS = {
     "cat": lambda *x, dim: torch.cat(x, dim - 1), "permute": lambda x, order: x.permute(from_zero(order)).contiguous(),
     "transpose": lambda x, a, b: x.transpose(a - 1, b - 1).contiguous(),
     "scaled_dot_product_attention": attention,
-    "embedding": lambda x, w: F.embedding(x.long() - 1, w),
+    "embedding": F.embedding, "gather": lambda x, indices, dim: x.gather(dim - 1, indices),
+    "scatter_add": lambda x, indices, source, dim: x.scatter_add(dim - 1, indices, source),
+    "narrow": lambda x, dim, n, **o: x.narrow(dim - 1, o["from"] - 1, n).contiguous(),
+    "randint": lambda low, high, shape: torch.randint(low, high + 1, shape), "randperm": lambda n: torch.randperm(n),
+    "rand": lambda shape: torch.rand(shape), "randn": lambda shape: torch.randn(shape), "silu": F.silu,
 }
-
 
 
 
@@ -71,7 +74,7 @@ class Row:
         if self.op in IMAGES and len(shape) == 4:  # N,H,W,C, and weights KH,KW,I,O
             order = (0, 3, 1, 2) if not self.inputs else (3, 2, 0, 1)
             shape = [shape[i] for i in order]
-        return torch.randint(1, int(most) + 1, shape) if most else torch.randn(shape)
+        return torch.randint(int(most), shape) if most else torch.randn(shape)
 
     def task(self, which):
         """What is timed, as a function. A gradient that is but a view of another is no result yet."""

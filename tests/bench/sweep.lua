@@ -27,9 +27,17 @@ local function read_line(line)
   return row
 end
 
+-- Tensors that come behind an option are given by name.
+local by_name = {gather = "indices", scatter_add = "indices"}
+
 local function call(row)
   local x, op = row.inputs, tensor[row.op]
   if row.op == "cat" then return op(x, row.options) end
+  if #x == 0 then return op(row.options) end
+  if by_name[row.op] then
+    row.options.indices, row.options.source = x[2], x[3]
+    return op(x[1], row.options)
+  end
   return #x == 1 and op(x[1], row.options) or #x == 2 and op(x[1], x[2], row.options) or op(x[1], x[2], x[3], row.options)
 end
 
