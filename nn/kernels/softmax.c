@@ -5,12 +5,6 @@
 
 /* ---- along neighbours ---- */
 
-static KERNEL(softmax_line_slope, (real * dx, const real *g, const real *y, long n), (dx, g, y, n)) {
-  for (long i = 0; i < n; i++) dx[i] = g[i] * y[i];
-  const real sum = (real)fold_sum.line(dx, n, 0);
-  for (long i = 0; i < n; i++) dx[i] = y[i] * (g[i] - sum);
-}
-
 static KERNEL(log_softmax_line_slope, (real * dx, const real *g, const real *y, long n), (dx, g, y, n)) {
   const real sum = (real)fold_sum.line(g, n, 0);
   for (long i = 0; i < n; i++) dx[i] = g[i] - exp_of(y[i]) * sum;
@@ -55,10 +49,6 @@ KERNEL(log_softmax_columns, (real * y, const real *x, long count, long stride, l
 
 KERNEL(softmax_slope, (real * dx, const real *g, const real *y, long count, long stride, long width),
        (dx, g, y, count, stride, width)) {
-  if (stride == 1) {
-    softmax_line_slope(dx, g, y, count);
-    return;
-  }
   double sum[SOFTMAX_WIDTH] = {0};
   for (long row = 0; row < count; row++)
     for (long i = 0; i < width; i++) sum[i] += (double)g[row * stride + i] * (double)y[row * stride + i];

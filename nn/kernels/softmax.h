@@ -14,5 +14,6 @@ void log_softmax_rows(real *y, const real *x, long rows, long n);
 /* Gradients by x, from the gradient g of the result y. */
 void softmax_slope(real *dx, const real *g, const real *y, long count, long stride, long width);     /* y (g - sum of g y) */
 void log_softmax_slope(real *dx, const real *g, const real *y, long count, long stride, long width); /* g - e^y (sum of g) */
+void softmax_rows_slope(real *dx, const real *g, const real *y, long rows, long n);
 
 #endif

@@ -51,6 +51,12 @@ INLINE real exp_beside_1(real x) {
 #endif
 }
 
+INLINE double sum_of_lanes(double *lane) {
+  for (int k = 0; k < 8; k++) lane[k] += lane[k + 8];
+  for (int k = 0; k < 4; k++) lane[k] += lane[k + 4];
+  return (lane[0] + lane[2]) + (lane[1] + lane[3]);
+}
+
 /* The sum of e^(x - largest), which are left in y if they are to be kept. */
 INLINE double sum_of_powers(const real *x, long n, real largest, bool keep, real *restrict y) {
   double lane[LANES] = {0};
@@ -68,9 +74,7 @@ INLINE double sum_of_powers(const real *x, long n, real largest, bool keep, real
       if (keep && k < rest) y[i + k] = power;
       lane[k] += (double)power;
     }
-  for (int k = 0; k < 8; k++) lane[k] += lane[k + 8];
-  for (int k = 0; k < 4; k++) lane[k] += lane[k + 4];
-  return (lane[0] + lane[2]) + (lane[1] + lane[3]);
+  return sum_of_lanes(lane);
 }
 
 INLINE void see_powers(Group *g, bool keep) {
@@ -121,4 +125,24 @@ KERNEL(softmax_rows, (real * y, const real *x, long rows, long n), (y, x, rows, 
 
 KERNEL(log_softmax_rows, (real * y, const real *x, long rows, long n), (y, x, rows, n)) {
   run(y, x, rows, n, take_logs);
+}
+
+/* ---- gradients ---- */
+
+INLINE double sum_of_products(const real *g, const real *y, long n) {
+  double lane[LANES] = {0};
+  long i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (int k = 0; k < LANES; k++) lane[k] += (double)(g[i + k] * y[i + k]);
+  const int rest = (int)(n - i);
+  if (rest)
+    for (int k = 0; k < LANES; k++) lane[k] += (double)(k < rest ? g[i + k] * y[i + k] : 0);
+  return sum_of_lanes(lane);
+}
+
+KERNEL(softmax_rows_slope, (real *restrict dx, const real *g, const real *y, long rows, long n), (dx, g, y, rows, n)) {
+  for (long row = 0; row < rows; row++, g += n, y += n, dx += n) {
+    const real sum = (real)sum_of_products(g, y, n);
+    for (long i = 0; i < n; i++) dx[i] = y[i] * (g[i] - sum);
+  }
 }

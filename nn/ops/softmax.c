@@ -9,7 +9,8 @@ enum { GRAIN = 4096 };
 
 /* A tensor seen as (outer, count, inner), worked on by columns: pieces are (outer, chunk of inner). */
 typedef struct Columns {
-  void (*rows)(real *y, const real *x, long rows, long n); /* `one` where each is a row */
+  void (*rows)(real *y, const real *x, long rows, long n);                    /* `one` where each is a row */
+  void (*rows_two)(real *y, const real *g, const real *x, long rows, long n); /* and `two` */
   void (*one)(real *y, const real *x, long count, long stride, long width);
   void (*two)(real *y, const real *g, const real *x, long count, long stride, long width);
   real *y;
@@ -21,6 +22,10 @@ static void run_columns(void *job, long from, long to) {
   const Columns *s = job;
   if (s->inner == 1 && s->rows) {
     s->rows(s->y + from * s->count, s->x + from * s->count, to - from, s->count);
+    return;
+  }
+  if (s->inner == 1 && s->rows_two) {
+    s->rows_two(s->y + from * s->count, s->g + from * s->count, s->x + from * s->count, to - from, s->count);
     return;
   }
   for (long piece = from; piece < to; piece++) {
@@ -72,7 +77,7 @@ static Tensor *sum_along(Call *c, Tensor *t) {
 static void softmax_backward_backward(Call *c, Tensor *v, Tensor **d);
 
 static bool softmax_backward_forward(Call *c) {
-  return along(c, (Columns){.two = softmax_slope, .g = c->in[0]->data, .x = c->in[1]->data});
+  return along(c, (Columns){.rows_two = softmax_rows_slope, .two = softmax_slope, .g = c->in[0]->data, .x = c->in[1]->data});
 }
 
 static const Op softmax_backward_row = {"softmax_backward",
