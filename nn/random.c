@@ -78,3 +78,22 @@ void random_shuffle(long *order, long n) {
     order[j] = held;
   }
 }
+
+typedef struct Range {
+  Random at;
+  uint32_t range;
+  int32_t low;
+  real *out;
+} Range;
+
+static void range_piece(void *job, long from, long to) {
+  const Range *r = job;
+  draw_range((Random){r->at.seed, r->at.position + (uint64_t)from / 4}, r->range, r->low, r->out + from, to - from);
+}
+
+void random_integers(real *out, long n, int32_t low, int32_t high) {
+  const uint32_t range = (uint32_t)(high - low) + 1;
+  workers_for(n, GRAIN, range_piece, &(Range){random_take(n), range, low, out});
+  for (long i = 0; i < n; i++)
+    if (out[i] != out[i]) out[i] = (real)(low + (int32_t)random_below(range));
+}

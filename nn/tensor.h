@@ -75,7 +75,8 @@ void random_seed(uint64_t seed);        /* the current stream from its beginning
 Random random_take(long n);             /* where the next n numbers of the current stream begin, which is moved past them */
 void random_uniform(real *out, long n); /* [0, 1) */
 void random_normal(real *out, long n);  /* mean 0, variance 1 */
-uint64_t random_below(uint64_t n);      /* one integer in 0..n-1, without bias */
+void random_integers(real *out, long n, int32_t low, int32_t high); /* low..high, from -2^24 to 2^24, without bias */
+uint64_t random_below(uint64_t n);                                  /* one integer in 0..n-1, without bias */
 void random_shuffle(long *order, long n);
 
 /* ---- tensors --------------------------------------------------------------------------- */

@@ -105,6 +105,24 @@ KERNEL(draw_normal, (Random at, real *out, long n), (at, out, n)) {
   fill(at, out, n, normal_group);
 }
 
+/* low + the high half of word x range (Lemire: Fast random integer generation in an interval. TOMACS 2019). Where the low half is
+ * below 2^32 mod range the first numbers would come up more often: those are NaN, to be drawn again. */
+KERNEL(draw_range, (Random at, uint32_t range, int32_t low, real *out, long n), (at, range, low, out, n)) {
+  const uint32_t least = -range % range;
+  for (long from = 0; from < n; from += GROUP, at.position += LANES) {
+    uint32_t word[4][LANES];
+    real group[GROUP];
+    philox(at, word);
+    for (int i = 0; i < LANES; i++)
+      for (int k = 0; k < 4; k++) {
+        const uint64_t product = (uint64_t)word[k][i] * range;
+        const real number = (real)(low + (int32_t)(product >> 32));
+        group[4 * i + k] = (uint32_t)product < least ? NAN : number;
+      }
+    memcpy(out + from, group, (size_t)(n - from < GROUP ? n - from : GROUP) * sizeof *out);
+  }
+}
+
 /* ---- dropout ---- */
 
 /* x scale where the bit of an element is set, else 0 */

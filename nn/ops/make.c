@@ -226,9 +226,7 @@ static bool randint_shape(Call *c) {
 }
 
 static bool randint_forward(Call *c) {
-  long low = (long)c->param[0].number, high = (long)c->param[1].number;
-  for (long i = 0, n = tensor_numel(c->out); i < n; i++)
-    c->out->data[i] = (real)(low + (long)random_below((uint64_t)(high - low) + 1));
+  random_integers(c->out->data, tensor_numel(c->out), (int32_t)c->param[0].number, (int32_t)c->param[1].number);
   return true;
 }
 

@@ -53,6 +53,29 @@ static void test_integers(void) {
   CHECK(wrong == 0);
 }
 
+/* Integers of a range are the high halves of words times its size, but where the low half is refused. */
+static void test_ranges(void) {
+  const int32_t most = 1 << 24, low[] = {0, -3, 1, -most, 1 - most}, high[] = {0, 4, 10, most, most};
+  for (int i = 0; i < 5; i++) {
+    const uint32_t range = (uint32_t)(high[i] - low[i]) + 1, least = -range % range;
+    real out[N];
+    long wrong = 0, refused = 0;
+    Random stream = {(uint64_t)i, 5}, *before = random_use(&stream);
+    random_integers(out, N, low[i], high[i]);
+    for (long k = 0; k < N; k++) {
+      uint32_t word[4];
+      draw_block((Random){(uint64_t)i, 5 + (uint64_t)k / 4}, word);
+      const uint64_t product = (uint64_t)word[k % 4] * range;
+      if ((uint32_t)product < least)
+        refused++, wrong += !(out[k] >= (real)low[i] && out[k] <= (real)high[i]);
+      else
+        wrong += out[k] != (real)(low[i] + (int32_t)(product >> 32));
+    }
+    CHECK(wrong == 0 && stream.position == 5 + (N + 3) / 4 + (uint64_t)refused);
+    random_use(before);
+  }
+}
+
 /* Pieces of any number of blocks are parts of one stream, and touch nothing behind their end. */
 static void test_pieces(void) {
   const Random at = {42, 7};
@@ -93,6 +116,7 @@ static void test_dropout(void) {
 int main(void) {
   test_blocks();
   test_integers();
+  test_ranges();
   test_pieces();
   test_dropout();
   return test_done();
