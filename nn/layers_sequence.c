@@ -131,7 +131,7 @@ bool layer_looks_up(const Module *m, const Tensor *table, const Tensor *x) {
 
 enum { EMBED_DIM, NUM_HEADS, ATTENTION_DROPOUT, ATTENTION_BIAS, CAUSAL };
 enum { IN_PROJ_WEIGHT, IN_PROJ_BIAS }; /* query's, key's and value's, one above the other */
-enum { QUERY, KEY, VALUE, SIDES };
+enum { QUERY, KEY, VALUE, SIDES, KEY_PADDING_MASK = SIDES, ATTN_MASK, MOST_GIVEN };
 
 static bool add_in_proj(Module *m, long width) {
   const bool bias = m->param[ATTENTION_BIAS].number != 0;
@@ -162,7 +162,7 @@ static Tensor *split_heads(const Module *m, Tensor *t) {
 }
 
 /* With dropout of the weights that the values get. */
-static Tensor *attend_dropping(const Module *m, Tensor *const *sides) {
+static Tensor *attend_dropping(const Module *m, Tensor *const *sides, Tensor *mask) {
   Tensor *q = split_heads(m, sides[QUERY]), *k = split_heads(m, sides[KEY]), *v = split_heads(m, sides[VALUE]);
   if (nn_failed()) return NULL;
   const long queries = q->shape[2], keys = k->shape[2];
@@ -171,32 +171,64 @@ static Tensor *attend_dropping(const Module *m, Tensor *const *sides) {
     Tensor *row = tensor_reshape(tensor_arange(1, (double)queries, 1), 2, (long[]){queries, 1});
     score = tensor_add(score, tensor_scale(tensor_gt(tensor_arange(1, (double)keys, 1), row), -1e30));
   }
+  if (mask) score = tensor_add(score, mask);
   Tensor *p = tensor_dropout(tensor_softmax(score, -1), m->param[ATTENTION_DROPOUT].number, true);
   return tensor_reshape(tensor_permute(tensor_matmul(p, v), 4, (long[]){0, 2, 1, 3}), 3, sides[QUERY]->shape);
 }
 
+static bool check_masks(const Module *m, int n, Tensor *const *x) {
+  const long heads = whole(m, NUM_HEADS), samples = x[QUERY]->shape[0], queries = x[QUERY]->shape[1], keys = x[KEY]->shape[1];
+  const Tensor *padding = n > KEY_PADDING_MASK ? x[KEY_PADDING_MASK] : NULL, *mask = n > ATTN_MASK ? x[ATTN_MASK] : NULL;
+  const long wanted[] = {samples * heads, queries, keys};
+  if (padding && (padding->ndim != 2 || padding->shape[0] != samples || padding->shape[1] != keys))
+    return nn_fail("key_padding_mask must be (N,S), here (%ld,%ld), got %s", samples, keys, tensor_shape_text(padding)), false;
+  if (!mask || (mask->ndim == 2 && !memcmp(mask->shape, wanted + 1, 2 * sizeof *wanted)) ||
+      (mask->ndim == 3 && !memcmp(mask->shape, wanted, sizeof wanted)))
+    return true;
+  return nn_fail("attn_mask must be (T,S), here (%ld,%ld), or (N*heads,T,S), here %s, got %s", queries, keys, shape_text(3, wanted),
+                 tensor_shape_text(mask)),
+         false;
+}
+
 static bool check_sides(const Module *m, int n, Tensor *const *x) {
-  if (n != 1 && n != SIDES) return nn_fail("takes x, or query, key and value, got %d tensors", n), false;
-  for (int i = 0; i < n; i++)
+  if (n != 1 && (n < SIDES || n > MOST_GIVEN))
+    return nn_fail("takes x, or query, key, value and then, if need be, key_padding_mask and attn_mask, got %d tensors", n), false;
+  for (int i = 0; i < n && i < SIDES; i++)
     if (!layer_wants(1, x + i, 3, whole(m, EMBED_DIM), "(N,T,%ld)")) return false;
-  if (n == 1 || (x[KEY]->shape[0] == x[QUERY]->shape[0] && tensor_same_shape(x[KEY], x[VALUE]))) return true;
+  if (n == 1) return true;
+  if (x[KEY]->shape[0] == x[QUERY]->shape[0] && tensor_same_shape(x[KEY], x[VALUE])) return check_masks(m, n, x);
   return nn_fail("query must be (N,T,%ld), key and value (N,S,%ld), got %s, %s and %s", whole(m, EMBED_DIM), whole(m, EMBED_DIM),
                  tensor_shape_text(x[QUERY]), tensor_shape_text(x[KEY]), tensor_shape_text(x[VALUE])),
          false;
 }
 
+/* Both masks in one, which broadcasts to (N,heads,T,S) */
+static Tensor *both_masks(const Module *m, int n, Tensor *const *x) {
+  Tensor *mask = n > ATTN_MASK ? tensor_detach(x[ATTN_MASK]) : NULL, *hidden = NULL;
+  if (mask && mask->ndim == 3)
+    mask = tensor_reshape(mask, 4, (long[]){x[0]->shape[0], whole(m, NUM_HEADS), mask->shape[1], mask->shape[2]});
+  if (n > KEY_PADDING_MASK) {
+    Tensor *padding = tensor_ne(tensor_detach(x[KEY_PADDING_MASK]), tensor_zeros(0, NULL));
+    hidden = tensor_scale(tensor_reshape(padding, 4, (long[]){x[0]->shape[0], 1, 1, x[KEY]->shape[1]}), -1e30);
+  }
+  return mask ? tensor_add(mask, hidden) : hidden;
+}
+
 static Tensor *attention_forward(Module *m, int n, Tensor *const *x) {
   if (!check_sides(m, n, x)) return NULL;
   const long width = whole(m, EMBED_DIM);
-  const bool dropping = m->training && m->param[ATTENTION_DROPOUT].number > 0, apart = n == SIDES || dropping;
+  const bool to_itself = n == 1 || (x[KEY] == x[QUERY] && x[VALUE] == x[QUERY]);
+  const bool dropping = m->training && m->param[ATTENTION_DROPOUT].number > 0, apart = !to_itself || dropping;
   Tensor *weight = m->tensor[IN_PROJ_WEIGHT].tensor, *bias = m->tensor[IN_PROJ_BIAS].tensor, *sides[SIDES] = {0};
   if (!apart) sides[QUERY] = tensor_linear(x[0], weight, bias);
   for (int i = 0; apart && i < SIDES; i++)
-    sides[i] = tensor_linear(x[n == SIDES ? i : 0], tensor_narrow(weight, 0, i * width, width),
+    sides[i] = tensor_linear(x[to_itself ? 0 : i], tensor_narrow(weight, 0, i * width, width),
                              bias ? tensor_narrow(bias, 0, i * width, width) : NULL);
-  Tensor *y = dropping
-                  ? attend_dropping(m, sides)
-                  : tensor_attention(sides[QUERY], sides[KEY], sides[VALUE], m->param[CAUSAL].number != 0, whole(m, NUM_HEADS));
+  Tensor *mask = both_masks(m, n, x), *y;
+  if (dropping)
+    y = attend_dropping(m, sides, mask);
+  else
+    y = tensor_attention(sides[QUERY], sides[KEY], sides[VALUE], mask, m->param[CAUSAL].number != 0, whole(m, NUM_HEADS));
   return y ? module_forward(m->child[0].module, y) : NULL;
 }
 
@@ -204,9 +236,12 @@ static const Layer attention = {
     "MultiheadAttention",
     "embed_dim:integer, num_heads:integer, dropout:number=0, bias:boolean=true, causal:boolean=false",
     "Attention of several heads: x (N,T,embed_dim) to itself, or query (N,T,embed_dim) to key and value (N,S,embed_dim), when "
-    "three are given. causal: step t sees only steps up to t. Dropout is of the attention weights.",
+    "three are given. causal: step t sees only steps up to t. Dropout is of the attention weights. After query, key and value may "
+    "come key_padding_mask (N,S), not 0 where a key is to be left out, and attn_mask, (T,S) or (N*num_heads,T,S), which is added "
+    "to the scores: -math.huge where a key is not to be seen.",
     "nn.MultiheadAttention(8, 2, {causal=true})(tensor.randn(2, 5, 8))\n"
-    "nn.MultiheadAttention(8, 2)(tensor.randn(2, 5, 8), tensor.randn(2, 3, 8), tensor.randn(2, 3, 8))",
+    "nn.MultiheadAttention(8, 2)(tensor.randn(2, 5, 8), tensor.randn(2, 3, 8), tensor.randn(2, 3, 8))\n"
+    "local x = tensor.randn(2, 3, 8); nn.MultiheadAttention(8, 2)(x, x, x, tensor{{0,0,0},{0,0,1}})",
     attention_build,
     attention_forward,
 };

@@ -221,7 +221,7 @@ Tensor *tensor_embedding(Tensor *indices, Tensor *weight); /* (...) from 1, (V,D
 
 /* softmax(query keyT / sqrt(D)) value of heads side by side: query (...,T,heads*D), key (...,S,heads*D), value (...,S,heads*E);
  * key and value NULL: query is all three, one behind the other in the last dimension. is_causal: step t sees steps up to t. */
-Tensor *tensor_attention(Tensor *query, Tensor *key, Tensor *value, bool is_causal, long heads);
+Tensor *tensor_attention(Tensor *query, Tensor *key, Tensor *value, Tensor *attn_mask, bool is_causal, long heads);
 /* x (N,T,in), weight_ih (4H,in), weight_hh (4H,H), biases (4H), h and c (N,H) or NULL: (2,N,T,H), h and c after each step */
 Tensor *tensor_lstm(Tensor *inputs, Tensor *weight_hh, Tensor *indices, Tensor *h, Tensor *c);
 

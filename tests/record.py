@@ -244,6 +244,27 @@ case("conv_transpose2d depthwise", "x:conv_transpose2d(w, nil, {stride={2, 1}, o
      lambda x, w: conv_transpose(x, w, None, stride=(2, 1), output_padding=(1, 0), groups=6))
 ten_steps("nn.LSTM bidirectional training", lambda: torch.nn.LSTM(4, 2, 2, batch_first=True, bidirectional=True),
           "nn.LSTM(4, 2, {num_layers=2, bidirectional=true})", [(8, 4), (8, 2), (8,), (8,)] * 4, lambda net, x: net(x)[0])
+mask = randn(3, 1, 5)
+mask[0, 0, 2] = mask[2, 0, 0] = -1e9
+case("attention mask", "q:scaled_dot_product_attention(k, v, km)",
+     dict(q=randn(2, 3, 4, 2), k=randn(2, 3, 5, 2), v=randn(2, 3, 5, 3), km=mask),
+     lambda q, k, v, m: F.scaled_dot_product_attention(q, k, v, attn_mask=m))
+
+
+def masked_attention(net, x):
+    padding = torch.zeros(3, 5, dtype=torch.bool)
+    padding[1, 3:] = True
+    forward = torch.triu(torch.full((5, 5), -1e9), 1)
+    return net(x, x, x, key_padding_mask=torch.where(padding, -1e9, 0.0), attn_mask=forward, need_weights=False)[0]
+
+
+ten_steps("nn.MultiheadAttention masks", lambda: torch.nn.MultiheadAttention(4, 2, batch_first=True),
+          "(function() local net = nn.MultiheadAttention(4, 2) "
+          "local padding, forward = tensor{{0,0,0,0,0},{0,0,0,1,1},{0,0,0,0,0}}, "
+          "tensor.arange(1, 5):gt(tensor.arange(1, 5):reshape(5, 1)) * -1e9 "
+          "return setmetatable({parameters = function() return net:parameters() end}, "
+          "{__call = function(_, x) return net(x, x, x, padding, forward) end}) end)()",
+          [(12, 4), (12,), (4, 4), (4,)], masked_attention)
 rng = others
 
 # ---- writing

@@ -36,10 +36,11 @@ local function split(t, heads)
   return t:reshape(N, T, heads, C // heads):permute(1, 3, 2, 4)
 end
 
-local function attention(q, k, v, causal, heads)
+local function attention(q, k, v, causal, heads, mask)
   local N, T, C = table.unpack(q.shape)
   local score = split(q, heads):matmul(split(k, heads):transpose(-1, -2)) / math.sqrt(C // heads)
   if causal then score = score + tensor.arange(1, T, 1):reshape(T, 1):lt(tensor.arange(1, k.shape[2], 1)) * -1e9 end
+  if mask then score = score + mask end
   return score:softmax(-1):matmul(split(v, heads)):permute(1, 3, 2, 4):reshape(N, T, v.shape[3])
 end
 
@@ -58,6 +59,43 @@ for _, shape in ipairs(shapes) do
   end
 end
 
+local hidden = -math.huge
+local function some(...) -- one of four is hidden, the first never; the others add something
+  local at = tensor.rand(...):lt(0.25) * tensor.arange(1, (select(select("#", ...), ...))):gt(1)
+  return tensor.where(at, tensor.full(-1e9, ...), tensor.randn(...))
+end
+
+for _, case in ipairs { -- N, queries, keys, heads, causal, the mask's sides
+  {2, 9, 11, 1, false, {9, 11}}, {2, 9, 11, 1, true, {2, 9, 11}}, {2, 9, 11, 1, false, {2, 1, 11}}, {2, 9, 11, 1, false, {2, 1, 1, 11}},
+  {3, 70, 66, 2, true, {3, 2, 70, 66}}, {3, 70, 66, 2, false, {3, 1, 1, 66}}, {3, 5, 6, 2, false, {2, 1, 6}}, {3, 5, 6, 2, true, {6}},
+} do
+  local N, T, S, heads, causal, sides = table.unpack(case)
+  local name = ("attention mask %s of %d heads%s"):format(table.concat(sides, ","), heads, causal and ", causal" or "")
+  check.run(name, function()
+    local mask = some(table.unpack(sides))
+    local whole = #sides == 3 and heads == 1 and mask:reshape(sides[1], 1, sides[2], sides[3]) or mask
+    same(name, function(q, k, v) return q:scaled_dot_product_attention(k, v, mask, {is_causal = causal, heads = heads}) end,
+      function(q, k, v) return attention(q, k, v, causal, heads, whole) end,
+      {leaf(N, T, heads * 5), leaf(N, S, heads * 5), leaf(N, S, heads * 3)})
+    local infinite = tensor.where(mask:lt(-1e8), tensor.full(hidden, table.unpack(sides)), mask)
+    same(name .. " infinite", function(q, k, v) return q:scaled_dot_product_attention(k, v, infinite, {is_causal = causal, heads = heads}) end,
+      function(q, k, v) return q:scaled_dot_product_attention(k, v, mask, {is_causal = causal, heads = heads}) end,
+      {leaf(N, T, heads * 5), leaf(N, S, heads * 5), leaf(N, S, heads * 3)})
+  end)
+end
+
+check.run("a query that sees no key gets zeros and gives no gradient", function()
+  local q, k, v = leaf(1, 2, 3), leaf(1, 4, 3), leaf(1, 4, 3)
+  local mask = tensor.stack({tensor.full(hidden, 4), tensor.zeros(4)})
+  for _, create in ipairs {false, true} do
+    local y = q:scaled_dot_product_attention(k, v, mask)
+    check.equal(y:narrow(2, 1, 1):abs():max():item(), 0)
+    local d = tensor.grad(y:sum(), {q, k, v}, {create_graph = create})
+    check.equal(d[1]:narrow(2, 1, 1):abs():max():item(), 0)
+    near("gradient of values", d[3], tensor.grad(q:narrow(2, 2, 1):scaled_dot_product_attention(k, v):sum(), {v})[1], 1e-6)
+  end
+end)
+
 check.run("attention of one tensor that holds all three", function()
   same("packed", function(x) return x:scaled_dot_product_attention({is_causal = true, heads = 2}) end,
     function(x) return attention(x:narrow(3, 1, 6), x:narrow(3, 7, 6), x:narrow(3, 13, 6), true, 2) end, {leaf(2, 9, 18)})
@@ -68,6 +106,23 @@ check.run("MultiheadAttention", function()
   local dropped = net(x)
   net:eval()
   near("three times the same", net(x, x, x), net(x), 2e-6)
+  local kv, pad = tensor.randn(2, 4, 8), tensor {{0, 0, 1, 1}, {0, 1, 0, 0}}
+  for _, heads in ipairs {1, 2} do
+    local net = nn.MultiheadAttention(8, heads)
+    local short = kv:narrow(2, 1, 2):narrow(1, 1, 1)
+    near("keys left out", net(x, kv, kv, pad):narrow(1, 1, 1), net(x:narrow(1, 1, 1), short, short), 2e-6)
+    local forward = tensor.arange(1, 5):gt(tensor.arange(1, 5):reshape(5, 1)) * -1e9
+    local causal = nn.MultiheadAttention(8, heads, {causal = true})
+    for i, p in ipairs(net:parameters()) do tensor.no_grad(function() causal:parameters()[i]:copy_(p) end) end
+    near("a mask", net(x, x, x, tensor.zeros(2, 5), forward), causal(x), 2e-6)
+    near("a mask of each head", net(x, x, x, tensor.zeros(2, 5), forward:expand(2 * heads, 5, 5)), causal(x), 2e-6)
+  end
+  local masked = nn.MultiheadAttention(8, 2, {dropout = 1e-7})
+  local trained = masked(x, kv, kv, pad)
+  masked:eval()
+  near("with dropout", trained, masked(x, kv, kv, pad), 1e-5)
+  check.error(function() net(x, kv, kv, tensor.zeros(2, 5)) end, "key_padding_mask must be (N,S), here (2,4), got (2,5)")
+  check.error(function() net(x, kv, kv, pad, tensor.zeros(4, 5)) end, "attn_mask must be (T,S), here (5,4)")
   check.that((dropped - net(x)):abs():max():item() > 1e-3, "dropout changes what training sees")
 end)
 
@@ -154,6 +209,8 @@ end)
 
 check.error(function() tensor.randn(2, 3, 4):scaled_dot_product_attention({heads = 2}) end, "multiple of 3 * heads")
 check.error(function() tensor.randn(2, 3, 4):scaled_dot_product_attention(tensor.randn(2, 3, 4)) end, "only key")
+check.error(function() tensor.randn(2, 3, 4):scaled_dot_product_attention(tensor.randn(2, 5, 4), tensor.randn(2, 5, 4), tensor.ones(5, 3)) end,
+  "attn_mask must end in the 5 keys and broadcast to the scores (2,3,5), got (5,3)")
 check.error(function() tensor.randn(2, 8):lstm(tensor.randn(8, 2)) end, "inputs must be (N,T,4*hidden) of at least one step, got (2,8)")
 check.error(function() tensor.randn(2, 3, 3):lstm(tensor.randn(8, 2)) end, "inputs must be (2,3,8)")
 check.error(function() tensor.randn(5, 8):lstm(tensor.randn(8, 2), tensor.ones(3)) end, "indices must be (N,T)")

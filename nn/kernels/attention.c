@@ -76,13 +76,31 @@ static KERNEL(multiply, (real * x, long n, real factor), (x, n, factor)) {
   for (long i = 0; i < n; i++) x[i] *= factor;
 }
 
+static KERNEL(add_mask, (real *restrict score, const real *restrict mask, long n, real scale), (score, mask, n, scale)) {
+  for (long i = 0; i < n; i++) score[i] = score[i] * scale + mask[i];
+}
+
+static const real *mask_line(const Mask *m, long query) {
+  const real *line = m->data;
+  for (int d = m->ndim - 1; d >= 0; query /= m->side[d--]) line += query % m->side[d] * m->step[d];
+  return line;
+}
+
 /* Scores of a query to probabilities, and zeros up to `until`. */
 static void probabilities(const Job *j, const Head *head, long query, real *score, long until, bool again) {
   const Attention *a = j->a;
   const long n = seen(a, query + 1), at = (head->n * a->heads + head->h) * a->queries + query;
-  if (!again) a->largest[at] = (real)fold_largest.line(score, n, 0) * j->scale;
-  powers(score, n, j->scale, a->largest[at]);
-  if (!again) a->share[at] = (real)(1 / fold_sum.line(score, n, 0));
+  const real scale = a->mask.data ? 1 : j->scale;
+  if (a->mask.data) add_mask(score, mask_line(&a->mask, at), n, j->scale);
+  if (!again) {
+    const real largest = (real)fold_largest.line(score, n, 0) * scale;
+    a->largest[at] = largest > -INFINITY ? largest : 0;
+  }
+  powers(score, n, scale, a->largest[at]);
+  if (!again) {
+    const double sum = fold_sum.line(score, n, 0);
+    a->share[at] = sum > 0 ? (real)(1 / sum) : 0;
+  }
   multiply(score, n, a->share[at]);
   memset(score + n, 0, (size_t)(until - n) * sizeof(real));
 }

@@ -66,7 +66,7 @@ static void check_attention(const Attention *a) {
            a->d, a->e, a->causal ? ", causal" : "");
   Tensor *in[] = {leaf(3, (long[]){a->n, a->steps, a->heads * a->d}, 1), leaf(3, (long[]){a->n, a->keys, a->heads * a->d}, 1),
                   leaf(3, (long[]){a->n, a->keys, a->heads * a->e}, 1)};
-  Tensor *y = tensor_attention(in[0], in[1], in[2], a->causal, a->heads), *grad[3] = {0};
+  Tensor *y = tensor_attention(in[0], in[1], in[2], NULL, a->causal, a->heads), *grad[3] = {0};
   Tensor *g = y ? tensor_randn(3, y->shape) : NULL;
   CHECK(g && tensor_gradients(y, g, 3, in, 0, grad));
   double *want = zeros_like(y), *want_grad[] = {zeros_like(in[0]), zeros_like(in[1]), zeros_like(in[2])};
