@@ -34,6 +34,9 @@ def file(name, text):
     return path
 
 
+signal.signal(signal.SIGHUP, lambda *_: None)  # where hangups are ignored, gander would be born ignoring them
+
+
 class Prompt:
     """gander in a terminal; what it writes is gathered in .text without colours and other controls."""
 
