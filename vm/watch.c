@@ -5,8 +5,8 @@
 
 #include "view.h"
 
-static const double picture_pause = 0.25, picture_share = 0.03; /* seconds between pictures; part of the time they may take */
-static const double message_time = 4;                           /* seconds */
+static const double picture_pause = 0.25, picture_share = 0.012; /* seconds between pictures; part of the time they may take */
+static const double message_time = 4;                            /* seconds */
 
 /* Where a reported value is drawn; without a row it gets a plot of its own, with an empty title it is only in log.csv. */
 static const struct Place {
