@@ -193,7 +193,7 @@ run: ## install what is missing, build, train a GAN on Fashion-MNIST (ARGS='--ep
 	@if [ -t 0 ]; then exec ./gander -i scripts/dcgan.lua $(ARGS); else exec ./gander scripts/dcgan.lua $(ARGS); fi
 
 SHARE = $(DESTDIR)$(PREFIX)/share/gander
-HEADERS = nn.h tensor.h ops.h modules.h train.h
+HEADERS = nn.h $(shell sed -n 's/^.include "\([^"]*\)".*/\1/p' nn/nn.h)
 
 install: all ## install to PREFIX, /usr/local by default
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include/gander $(SHARE)/scripts

@@ -152,9 +152,17 @@ static void write_file(const char *folder, const char *name, const char *text) {
   if (file) fclose(file);
 }
 
+static void remove_all(const char *folder, int n, const char *const *names) {
+  char path[200];
+  for (int i = 0; i < n; i++) {
+    snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+    CHECK(!remove(path));
+  }
+}
+
 /* Quotas for two cores' time, half a core's and none, in both versions of control groups, on `cores` cores. */
 static void check_quotas(const char *groups, int cores) {
-  char cpu[200], path[300];
+  char cpu[200];
   snprintf(cpu, sizeof cpu, "%s/cpu", groups);
   CHECK(cores_usable(groups) == cores);
   CHECK(!mkdir(cpu, 0700));
@@ -169,11 +177,7 @@ static void check_quotas(const char *groups, int cores) {
   CHECK(cores_usable(groups) == (cores < 2 ? cores : 2));
   write_file(groups, "cpu.max", "1000 100000\n");
   CHECK(cores_usable(groups) == 1);
-  const char *names[] = {"cpu.max", "cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us", "cpu"};
-  for (int i = 0; i < 4; i++) {
-    snprintf(path, sizeof path, "%s/%s", groups, names[i]);
-    CHECK(!remove(path));
-  }
+  remove_all(groups, 4, (const char *[]){"cpu.max", "cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us", "cpu"});
 }
 
 /* Limits of both versions of control groups. */
@@ -191,11 +195,7 @@ static void memory_is_what_the_container_may_use(void) {
   CHECK(memory_usable(groups) == all);
   write_file(groups, "memory/memory.limit_in_bytes", "2097152\n");
   CHECK(memory_usable(groups) == 2097152);
-  const char *names[] = {"memory.max", "memory/memory.limit_in_bytes", "memory", ""};
-  for (int i = 0; i < 4; i++) {
-    snprintf(folder, sizeof folder, "%s/%s", groups, names[i]);
-    CHECK(!remove(folder));
-  }
+  remove_all(groups, 4, (const char *[]){"memory.max", "memory/memory.limit_in_bytes", "memory", ""});
 }
 
 static void workers_are_as_many_as_usable_cores(void) {
