@@ -48,7 +48,7 @@ bool loader_next(Loader *l, Tensor **x, Tensor **labels);
 void loader_rewind(Loader *l); /* to the beginning of an epoch */
 bool loader_seek(Loader *l, Random epoch_start, long epoch, long place);
 
-Dataset *data_idx(const char *images, const char *labels); /* IDX files, plain or gzipped; labels may be NULL */
+Dataset *data_idx(const char *images, const char *labels); /* IDX files, plain or gzipped; labels may be NULL; files/unpacked.h */
 /* PNG or JPEG files as (size,size,3): the middle square of each, resized. Labels from 1, or NULL. */
 Dataset *data_images(int n, const char *const *files, const int32_t *labels, long size, void (*progress)(void *, long done, long n),
                      void *data);

@@ -262,7 +262,9 @@ static bool dataset_field(lua_State *L, void *object, const char *key) {
 }
 
 const Function functions_data[] = {
-    {"data.idx", "images:text, labels:text?", "A data set from IDX files, plain or gzipped, as MNIST comes.",
+    {"data.idx", "images:text, labels:text?",
+     "A data set from IDX files, plain or gzipped, as MNIST comes. Of large gzipped ones an unpacked copy stays in "
+     "~/.cache/gander.",
      "data.idx(\"train-images-idx3-ubyte.gz\", \"train-labels-idx1-ubyte.gz\")", data_idx_call},
     {"data.glyphs", "n:integer=10000, seed:integer=1", "28x28 pictures of digits drawn by code: a data set without files.",
      "data.glyphs(100)", data_glyphs_call},

@@ -114,6 +114,54 @@ static void broken_idx_is_refused(void) {
   }
 }
 
+/* ---- copies of what large packed files hold ---- */
+
+enum { LARGE = 5 << 20 };
+static uint8_t large[16 + LARGE] = {0, 0, 8, 3, 0, 0, 0, 5, 0, 0, 4, 0, 0, 0, 4, 0};
+
+static void check_large(void) {
+  Dataset *set = data_idx(at("large.gz"), NULL);
+  CHECK(set && set->n == 5 && !memcmp(set->bytes, large + 16, LARGE));
+  dataset_drop(set);
+}
+
+/* Spoils bytes of a file from `place` on. */
+static void spoil(const char *path, long place) {
+  FILE *f = fopen(path, "r+b");
+  CHECK(f && !fseek(f, place, SEEK_SET) && fputs("spoilt bytes, many", f) > 0);
+  if (f) fclose(f);
+}
+
+static void large_files_are_unpacked_once(void) {
+  char copy[64];
+  for (long i = 16; i < 16 + LARGE; i++) large[i] = (uint8_t)(i * i >> 7);
+  put_packed(at("large.gz"), large, sizeof large);
+  snprintf(copy, sizeof copy, "cache/gander/%08lx-%zu", crc32(0, large, sizeof large), sizeof large);
+
+  setenv("XDG_CACHE_HOME", at("labels"), 1); /* a file: there is no place for a copy, nor is one needed */
+  check_large();
+  setenv("XDG_CACHE_HOME", at("cache"), 1);
+  struct rlimit was, small = {1 << 20, 1 << 20};
+  getrlimit(RLIMIT_FSIZE, &was);
+  signal(SIGXFSZ, SIG_IGN);
+  small.rlim_max = was.rlim_max;
+  setrlimit(RLIMIT_FSIZE, &small); /* as on a full disk */
+  check_large();
+  setrlimit(RLIMIT_FSIZE, &was);
+  CHECK(rmdir(at("cache/gander")) == 0); /* nothing in it */
+
+  check_large();
+  CHECK(get(at(copy), (uint8_t[1]){0}, 1) == 1);
+  spoil(at(copy), 1000); /* a damaged copy is not believed, and is made again */
+  check_large();
+  check_large();
+  spoil(at("large.gz"), 2000); /* shows that it is the copy that is read */
+  check_large();
+  unlink(at(copy));
+  refuse_idx(at("large.gz"), NULL, "damaged");
+  CHECK(rmdir(at("cache/gander")) == 0); /* nothing in it */
+}
+
 /* ---- NumPy ---- */
 
 static void npy_goes_round(void) {
@@ -441,6 +489,7 @@ int main(void) {
   size_t live = memory_use().live;
   idx_is_read_plain_and_packed();
   broken_idx_is_refused();
+  large_files_are_unpacked_once();
   npy_goes_round();
   npy_types_are_read();
   broken_npy_is_refused();
