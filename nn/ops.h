@@ -68,7 +68,8 @@ typedef struct Signature {
 bool signature_parse(const char *args, Signature *out); /* false and an error for a malformed row */
 int choice_find(const Arg *arg, const char *word);      /* its place, or -1 */
 
-/* A row of the table of ops: what scripts, help, manual, completion and gradient checks are made from. */
+/* A row of the table of ops: what scripts, help, manual, completion and gradient checks are made from. Rows give the texts in
+ * order and the rest by name, as far as there is something to give. */
 struct Op {
   const char *name, *args, *help;
   const char *example;         /* Lua, runnable, one a line; the gradient check runs each and checks this op at its arguments */

@@ -23,10 +23,10 @@ static const Op tanh_backward_row = {"tanh_backward",
                                      "grad, y",
                                      "tanh's gradient: grad (1 - y^2), y being tanh's result.",
                                      "tensor.randn(2,3):tanh_backward(tensor.randn(2,3))",
-                                     call_alike,
-                                     tanh_backward_forward,
-                                     tanh_backward_backward,
-                                     "grad y"};
+                                     .shape = call_alike,
+                                     .forward = tanh_backward_forward,
+                                     .backward = tanh_backward_backward,
+                                     .needs = "grad y"};
 
 /* dg = v (1 - y^2), dy = -2 v g y */
 static void tanh_backward_backward(Call *c, Tensor *v, Tensor **d) {
@@ -43,9 +43,14 @@ static void tanh_backward(Call *c, Tensor *g, Tensor **d) {
   d[0] = call_two(&tanh_backward_row, g, c->out, NULL);
 }
 
-static const Op tanh_row = {
-    "tanh",        "x",  "Hyperbolic tangent, between -1 and 1.", "tensor.randn(2,3):tanh()", call_same, tanh_forward,
-    tanh_backward, "out"};
+static const Op tanh_row = {"tanh",
+                            "x",
+                            "Hyperbolic tangent, between -1 and 1.",
+                            "tensor.randn(2,3):tanh()",
+                            .shape = call_same,
+                            .forward = tanh_forward,
+                            .backward = tanh_backward,
+                            .needs = "out"};
 
 Tensor *tensor_tanh(Tensor *x) {
   return call_one(&tanh_row, x);
@@ -63,10 +68,10 @@ static const Op sigmoid_backward_row = {"sigmoid_backward",
                                         "grad, y",
                                         "sigmoid's gradient: grad y (1 - y), y being sigmoid's result.",
                                         "tensor.randn(2,3):sigmoid_backward(tensor.rand(2,3))",
-                                        call_alike,
-                                        sigmoid_backward_forward,
-                                        sigmoid_backward_backward,
-                                        "grad y"};
+                                        .shape = call_alike,
+                                        .forward = sigmoid_backward_forward,
+                                        .backward = sigmoid_backward_backward,
+                                        .needs = "grad y"};
 
 /* dg = v y (1 - y), dy = v g (1 - 2 y) */
 static void sigmoid_backward_backward(Call *c, Tensor *v, Tensor **d) {
@@ -83,9 +88,14 @@ static void sigmoid_backward(Call *c, Tensor *g, Tensor **d) {
   d[0] = call_two(&sigmoid_backward_row, g, c->out, NULL);
 }
 
-static const Op sigmoid_row = {
-    "sigmoid",        "x",  "1 / (1 + e^-x), between 0 and 1.", "tensor.randn(2,3):sigmoid()", call_same, sigmoid_forward,
-    sigmoid_backward, "out"};
+static const Op sigmoid_row = {"sigmoid",
+                               "x",
+                               "1 / (1 + e^-x), between 0 and 1.",
+                               "tensor.randn(2,3):sigmoid()",
+                               .shape = call_same,
+                               .forward = sigmoid_forward,
+                               .backward = sigmoid_backward,
+                               .needs = "out"};
 
 Tensor *tensor_sigmoid(Tensor *x) {
   return call_one(&sigmoid_row, x);
@@ -103,10 +113,10 @@ static const Op relu_backward_row = {"relu_backward",
                                      "grad, y:constant",
                                      "relu's gradient: grad where y, relu's result, is above 0, else 0.",
                                      "tensor.randn(2,3):relu_backward(tensor.randn(2,3))",
-                                     call_alike,
-                                     relu_backward_forward,
-                                     relu_backward_backward,
-                                     "y"};
+                                     .shape = call_alike,
+                                     .forward = relu_backward_forward,
+                                     .backward = relu_backward_backward,
+                                     .needs = "y"};
 
 static void relu_backward_backward(Call *c, Tensor *v, Tensor **d) {
   d[0] = call_two(&relu_backward_row, v, c->in[1], NULL);
@@ -120,9 +130,14 @@ static void relu_backward(Call *c, Tensor *g, Tensor **d) {
   d[0] = call_two(&relu_backward_row, g, c->out, NULL);
 }
 
-static const Op relu_row = {
-    "relu",        "x",  "x where it is positive, else 0.", "tensor{{-1.5,0.5},{2,-0.3}}:relu()", call_same, relu_forward,
-    relu_backward, "out"};
+static const Op relu_row = {"relu",
+                            "x",
+                            "x where it is positive, else 0.",
+                            "tensor{{-1.5,0.5},{2,-0.3}}:relu()",
+                            .shape = call_same,
+                            .forward = relu_forward,
+                            .backward = relu_backward,
+                            .needs = "out"};
 
 Tensor *tensor_relu(Tensor *x) {
   return call_one(&relu_row, x);
@@ -154,10 +169,10 @@ static const Op leaky_relu_backward_row = {
     "grad, y:constant, negative_slope:number=0.01",
     "leaky_relu's gradient: grad where y, its result, is above 0, else grad * negative_slope.",
     "tensor.randn(2,3):leaky_relu_backward(tensor.randn(2,3), 0.2)",
-    sloped_backward_shape,
-    leaky_relu_backward_forward,
-    leaky_relu_backward_backward,
-    "y"};
+    .shape = sloped_backward_shape,
+    .forward = leaky_relu_backward_forward,
+    .backward = leaky_relu_backward_backward,
+    .needs = "y"};
 
 static void leaky_relu_backward_backward(Call *c, Tensor *v, Tensor **d) {
   d[0] = call_two(&leaky_relu_backward_row, v, c->in[1], c->param);
@@ -176,10 +191,10 @@ static const Op leaky_relu_row = {"leaky_relu",
                                   "x where it is positive, else x * negative_slope.",
                                   "tensor{{-1.5,0.5},{2,-0.3}}:leaky_relu(0.2)\n"
                                   "tensor{{-1.5,0.5},{2,-0.3}}:leaky_relu()",
-                                  sloped_shape,
-                                  leaky_relu_forward,
-                                  leaky_relu_backward,
-                                  "out"};
+                                  .shape = sloped_shape,
+                                  .forward = leaky_relu_forward,
+                                  .backward = leaky_relu_backward,
+                                  .needs = "out"};
 
 Tensor *tensor_leaky_relu(Tensor *x, double negative_slope) {
   return op_call(&leaky_relu_row, 1, &x, &(Param){.number = negative_slope});
@@ -197,10 +212,10 @@ static const Op elu_backward_row = {"elu_backward",
                                     "grad, y, alpha:number=1",
                                     "elu's gradient: grad where y, elu's result, is above 0, else grad (y + alpha).",
                                     "tensor.randn(4):elu_backward(tensor{-0.9,-0.2,0.5,2}, 1)",
-                                    sloped_backward_shape,
-                                    elu_backward_forward,
-                                    elu_backward_backward,
-                                    "grad y"};
+                                    .shape = sloped_backward_shape,
+                                    .forward = elu_backward_forward,
+                                    .backward = elu_backward_backward,
+                                    .needs = "grad y"};
 
 /* dg = v elu'(x), dy = v g where y is not above 0 */
 static void elu_backward_backward(Call *c, Tensor *v, Tensor **d) {
@@ -222,10 +237,10 @@ static const Op elu_row = {"elu",
                            "x where it is positive, else alpha (e^x - 1).",
                            "tensor{{-1.5,0.5},{2,-0.3}}:elu()\n"
                            "tensor{{-1.5,0.5},{2,-0.3}}:elu(0.5)",
-                           sloped_shape,
-                           elu_forward,
-                           elu_backward,
-                           "out"};
+                           .shape = sloped_shape,
+                           .forward = elu_forward,
+                           .backward = elu_backward,
+                           .needs = "out"};
 
 Tensor *tensor_elu(Tensor *x, double alpha) {
   return op_call(&elu_row, 1, &x, &(Param){.number = alpha});
@@ -244,10 +259,10 @@ static const Op gelu_backward_row = {
     "grad, x",
     "gelu's gradient: grad (Phi(x) + x phi(x)), with the normal distribution Phi and its density phi.",
     "tensor.randn(2,3):gelu_backward(tensor.randn(2,3))",
-    call_alike,
-    gelu_backward_forward,
-    gelu_backward_backward,
-    "grad x"};
+    .shape = call_alike,
+    .forward = gelu_backward_forward,
+    .backward = gelu_backward_backward,
+    .needs = "grad x"};
 
 /* dg = v gelu'(x), dx = v g phi(x) (2 - x^2) */
 static void gelu_backward_backward(Call *c, Tensor *v, Tensor **d) {
@@ -271,10 +286,10 @@ static const Op gelu_row = {"gelu",
                             "x",
                             "x times the share of the normal distribution below x (the exact form, with erf).",
                             "tensor.randn(2,3):gelu()",
-                            call_same,
-                            gelu_forward,
-                            gelu_backward,
-                            "x"};
+                            .shape = call_same,
+                            .forward = gelu_forward,
+                            .backward = gelu_backward,
+                            .needs = "x"};
 
 Tensor *tensor_gelu(Tensor *x) {
   return call_one(&gelu_row, x);
@@ -292,10 +307,10 @@ static const Op silu_backward_row = {"silu_backward",
                                      "grad, x",
                                      "silu's gradient: grad s (1 + x (1 - s)), with s = sigmoid(x).",
                                      "tensor.randn(2,3):silu_backward(tensor.randn(2,3))",
-                                     call_alike,
-                                     silu_backward_forward,
-                                     silu_backward_backward,
-                                     "grad x"};
+                                     .shape = call_alike,
+                                     .forward = silu_backward_forward,
+                                     .backward = silu_backward_backward,
+                                     .needs = "grad x"};
 
 /* dg = v silu'(x), dx = v g s (1 - s) (2 + x (1 - 2 s)) */
 static void silu_backward_backward(Call *c, Tensor *v, Tensor **d) {
@@ -315,8 +330,14 @@ static void silu_backward(Call *c, Tensor *g, Tensor **d) {
   d[0] = call_two(&silu_backward_row, g, c->in[0], NULL);
 }
 
-static const Op silu_row = {
-    "silu", "x", "x sigmoid(x), also called swish.", "tensor.randn(2,3):silu()", call_same, silu_forward, silu_backward, "x"};
+static const Op silu_row = {"silu",
+                            "x",
+                            "x sigmoid(x), also called swish.",
+                            "tensor.randn(2,3):silu()",
+                            .shape = call_same,
+                            .forward = silu_forward,
+                            .backward = silu_backward,
+                            .needs = "x"};
 
 Tensor *tensor_silu(Tensor *x) {
   return call_one(&silu_row, x);
@@ -332,9 +353,14 @@ static void softplus_backward(Call *c, Tensor *g, Tensor **d) {
   d[0] = tensor_mul(g, tensor_sigmoid(c->in[0]));
 }
 
-static const Op softplus_row = {
-    "softplus",        "x", "log(1 + e^x), a smooth relu.", "tensor.randn(2,3):softplus()", call_same, softplus_forward,
-    softplus_backward, "x"};
+static const Op softplus_row = {"softplus",
+                                "x",
+                                "log(1 + e^x), a smooth relu.",
+                                "tensor.randn(2,3):softplus()",
+                                .shape = call_same,
+                                .forward = softplus_forward,
+                                .backward = softplus_backward,
+                                .needs = "x"};
 
 Tensor *tensor_softplus(Tensor *x) {
   return call_one(&softplus_row, x);

@@ -28,10 +28,9 @@ static const Op add_row = {"add",
                            "tensor.randn(2,3):add(tensor.randn(3))\n"
                            "tensor.randn(2,1,3):add(tensor.randn(4,1))\n"
                            "tensor.randn(2,3):add(tensor.randn(1))",
-                           call_broadcast,
-                           add_forward,
-                           add_backward,
-                           ""};
+                           .shape = call_broadcast,
+                           .forward = add_forward,
+                           .backward = add_backward};
 
 Tensor *tensor_add(Tensor *a, Tensor *b) {
   return call_two(&add_row, a, b);
@@ -51,10 +50,9 @@ static const Op sub_row = {"sub",
                            "a - b, element by element.",
                            "tensor.randn(2,3):sub(tensor.randn(2,3))\n"
                            "tensor.randn(3):sub(tensor.randn(2,3))",
-                           call_broadcast,
-                           sub_forward,
-                           sub_backward,
-                           ""};
+                           .shape = call_broadcast,
+                           .forward = sub_forward,
+                           .backward = sub_backward};
 
 Tensor *tensor_sub(Tensor *a, Tensor *b) {
   return call_two(&sub_row, a, b);
@@ -75,10 +73,10 @@ static const Op mul_row = {"mul",
                            "tensor.randn(2,3):mul(tensor.randn(2,3))\n"
                            "tensor.randn(2,3):mul(tensor.randn(3))\n"
                            "tensor.randn(2,3):mul(tensor.randn(2,1))",
-                           call_broadcast,
-                           mul_forward,
-                           mul_backward,
-                           "a b"};
+                           .shape = call_broadcast,
+                           .forward = mul_forward,
+                           .backward = mul_backward,
+                           .needs = "a b"};
 
 Tensor *tensor_mul(Tensor *a, Tensor *b) {
   return call_two(&mul_row, a, b);
@@ -100,10 +98,10 @@ static const Op div_row = {"div",
                            "a / b, element by element.",
                            "tensor.randn(2,3):div(tensor{{1,-2,3},{0.5,4,-1}})\n"
                            "tensor.randn(2,3):div(tensor{1,-2,3})",
-                           call_broadcast,
-                           div_forward,
-                           div_backward,
-                           "b out"};
+                           .shape = call_broadcast,
+                           .forward = div_forward,
+                           .backward = div_backward,
+                           .needs = "b out"};
 
 Tensor *tensor_div(Tensor *a, Tensor *b) {
   return call_two(&div_row, a, b);
@@ -136,10 +134,10 @@ static const Op pow_row = {"pow",
                            "tensor{{0.5,1.5},{2,0.7}}:pow(tensor{2,0.3})\n"
                            "tensor{{0.5,1.5},{2,0.7}}:pow(2)\n"
                            "tensor{{0.5,1.5},{2,0.7}}:pow(-0.5)",
-                           call_broadcast,
-                           pow_forward,
-                           pow_backward,
-                           "a b out"};
+                           .shape = call_broadcast,
+                           .forward = pow_forward,
+                           .backward = pow_backward,
+                           .needs = "a b out"};
 
 Tensor *tensor_pow(Tensor *a, Tensor *b) {
   return call_two(&pow_row, a, b);
@@ -167,10 +165,10 @@ static const Op maximum_row = {"maximum",
                                "The larger of a and b, element by element.",
                                "tensor{{1,-2},{0.5,3}}:maximum(tensor{{0.3,-1},{2,-3}})\n"
                                "tensor{{1,-2},{0.5,3}}:maximum(tensor{0.3,-1})",
-                               call_broadcast,
-                               maximum_forward,
-                               maximum_backward,
-                               "a b"};
+                               .shape = call_broadcast,
+                               .forward = maximum_forward,
+                               .backward = maximum_backward,
+                               .needs = "a b"};
 
 Tensor *tensor_maximum(Tensor *a, Tensor *b) {
   return call_two(&maximum_row, a, b);
@@ -189,10 +187,10 @@ static const Op minimum_row = {"minimum",
                                "The smaller of a and b, element by element.",
                                "tensor{{1,-2},{0.5,3}}:minimum(tensor{{0.3,-1},{2,-3}})\n"
                                "tensor{{1,-2},{0.5,3}}:minimum(tensor{0.3,-1})",
-                               call_broadcast,
-                               minimum_forward,
-                               minimum_backward,
-                               "a b"};
+                               .shape = call_broadcast,
+                               .forward = minimum_forward,
+                               .backward = minimum_backward,
+                               .needs = "a b"};
 
 Tensor *tensor_minimum(Tensor *a, Tensor *b) {
   return call_two(&minimum_row, a, b);

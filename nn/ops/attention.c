@@ -244,10 +244,10 @@ static const Op attention_row = {
     "tensor.randn(1,2,4,3):scaled_dot_product_attention(tensor.randn(1,2,4,3), tensor.randn(1,2,4,2), {is_causal=true})\n"
     "tensor.randn(1,2,3):scaled_dot_product_attention(tensor.randn(1,3,3), tensor.randn(1,3,2), tensor{{0,-math.huge,1},{0,0,0}})\n"
     "tensor.randn(2,4,12):scaled_dot_product_attention({is_causal=true, heads=2})",
-    attention_shape,
-    attention_forward,
-    attention_backward,
-    "query key value attn_mask out"};
+    .shape = attention_shape,
+    .forward = attention_forward,
+    .backward = attention_backward,
+    .needs = "query key value attn_mask out"};
 
 Tensor *tensor_attention(Tensor *query, Tensor *key, Tensor *value, Tensor *attn_mask, bool is_causal, long heads) {
   return op_call(&attention_row, TENSORS, (Tensor *[]){query, key, value, attn_mask},

@@ -149,10 +149,10 @@ static const Op conv2d = {
     "tensor.randn(2,1,2,3):conv2d(tensor.randn(5,3,3,2), nil, {padding={2,1}})\n"
     "tensor.randn(1,4,5,4):conv2d(tensor.randn(3,2,2,6), tensor.randn(6), {stride={1,2}, padding=1, groups=2})\n"
     "tensor.randn(1,4,3,3):conv2d(tensor.randn(3,3,1,3), nil, {groups=3})",
-    conv2d_shape,
-    conv2d_forward,
-    conv2d_backward,
-    "x weight"};
+    .shape = conv2d_shape,
+    .forward = conv2d_forward,
+    .backward = conv2d_backward,
+    .needs = "x weight"};
 
 Tensor *tensor_conv2d(Tensor *x, Tensor *weight, Tensor *bias, ConvShape s) {
   Param p[OPTIONS] = {0};
@@ -178,10 +178,10 @@ static const Op conv2d_activated = {
     "conv2d and an activation of its result in one go, as nn.Sequential calls them.",
     "tensor.randn(2,4,5,2):conv2d_activated(tensor.randn(3,3,2,3), tensor.randn(3), {activation=\"sigmoid\"})\n"
     "tensor.randn(1,6,6,2):conv2d_activated(tensor.randn(4,4,2,3), nil, {stride=2, activation=\"leaky_relu\", negative_slope=0.2})",
-    conv2d_activated_shape,
-    conv2d_activated_forward,
-    conv2d_activated_backward,
-    "x weight out"};
+    .shape = conv2d_activated_shape,
+    .forward = conv2d_activated_forward,
+    .backward = conv2d_activated_backward,
+    .needs = "x weight out"};
 
 Tensor *tensor_conv2d_activated(Tensor *x, Tensor *weight, Tensor *bias, ConvShape s, Activation a) {
   Param p[OPTIONS + 2] = {0};
@@ -230,10 +230,10 @@ static const Op conv2d_input = {
     "tensor.randn(1,3,2,2):conv2d_input(tensor.randn(2,3,1,2), {5,8}, {stride={2,3}, padding={1,0}, dilation={1,2}})\n"
     "tensor.randn(1,2,2,1):conv2d_input(tensor.randn(1,1,2,1), {4,4}, {stride=3})\n"
     "tensor.randn(1,3,2,6):conv2d_input(tensor.randn(3,2,2,6), {3,4}, {stride={1,2}, padding={1,0}, groups=2})",
-    conv2d_input_shape,
-    conv2d_input_forward,
-    conv2d_input_backward,
-    "grad weight"};
+    .shape = conv2d_input_shape,
+    .forward = conv2d_input_forward,
+    .backward = conv2d_input_backward,
+    .needs = "grad weight"};
 
 Tensor *tensor_conv2d_input(Tensor *grad, Tensor *weight, long height, long width, ConvShape s) {
   Param p[1 + OPTIONS] = {{.count = 2, .list = {height, width}}};
@@ -279,10 +279,10 @@ static const Op conv2d_weight = {
     "tensor.randn(1,7,6,2):conv2d_weight(tensor.randn(1,3,3,3), 4, {stride=2, padding=1})\n"
     "tensor.randn(1,5,8,1):conv2d_weight(tensor.randn(1,3,2,2), {2,3}, {stride={2,3}, padding={1,0}, dilation={1,2}})\n"
     "tensor.randn(1,3,4,4):conv2d_weight(tensor.randn(1,3,2,6), {3,2}, {stride={1,2}, padding={1,0}, groups=2})",
-    conv2d_weight_shape,
-    conv2d_weight_forward,
-    conv2d_weight_backward,
-    "x grad"};
+    .shape = conv2d_weight_shape,
+    .forward = conv2d_weight_forward,
+    .backward = conv2d_weight_backward,
+    .needs = "x grad"};
 
 Tensor *tensor_conv2d_weight(Tensor *x, Tensor *grad, long kernel_h, long kernel_w, ConvShape s) {
   Param p[1 + OPTIONS] = {{.count = 2, .list = {kernel_h, kernel_w}}};
@@ -353,10 +353,10 @@ static const Op conv_transpose2d = {
     "tensor.randn(1,2,2,2):conv_transpose2d(tensor.randn(5,5,1,2), nil, {stride=2, padding=2, output_padding=1})\n"
     "tensor.randn(1,2,3,2):conv_transpose2d(tensor.randn(2,3,1,2), nil, {stride={3,2}, output_padding={2,0}, dilation={2,1}})\n"
     "tensor.randn(1,2,3,4):conv_transpose2d(tensor.randn(3,3,3,4), tensor.randn(6), {stride=2, padding=1, groups=2})",
-    conv_transpose2d_shape,
-    conv_transpose2d_forward,
-    conv_transpose2d_backward,
-    "x weight"};
+    .shape = conv_transpose2d_shape,
+    .forward = conv_transpose2d_forward,
+    .backward = conv_transpose2d_backward,
+    .needs = "x weight"};
 
 static void write_transpose_options(Param *p, const ConvShape *s, const long output_padding[2]) {
   Param plain[OPTIONS] = {0};
@@ -388,10 +388,10 @@ static const Op conv_transpose2d_activated = {
     "x, weight, bias?, stride:pair=1, padding:pair=0, output_padding:pair=0, groups:integer=1, dilation:pair=1, " ACTIVATION_ARGS,
     "conv_transpose2d and an activation of its result in one go, as nn.Sequential calls them.",
     "tensor.randn(1,3,2,3):conv_transpose2d_activated(tensor.randn(4,4,2,3), tensor.randn(2), {stride=2, activation=\"tanh\"})",
-    conv_transpose2d_activated_shape,
-    conv_transpose2d_activated_forward,
-    conv_transpose2d_activated_backward,
-    "x weight out"};
+    .shape = conv_transpose2d_activated_shape,
+    .forward = conv_transpose2d_activated_forward,
+    .backward = conv_transpose2d_activated_backward,
+    .needs = "x weight out"};
 
 Tensor *tensor_conv_transpose2d_activated(Tensor *x, Tensor *weight, Tensor *bias, ConvShape s, const long output_padding[2],
                                           Activation a) {

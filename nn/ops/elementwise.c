@@ -22,7 +22,8 @@ static void neg_backward(Call *c, Tensor *g, Tensor **d) {
   d[0] = tensor_neg(g);
 }
 
-static const Op neg_row = {"neg", "x", "-x.", "tensor.randn(2,3):neg()", call_same, neg_forward, neg_backward, ""};
+static const Op neg_row = {
+    "neg", "x", "-x.", "tensor.randn(2,3):neg()", .shape = call_same, .forward = neg_forward, .backward = neg_backward};
 
 static bool abs_forward(Call *c) {
   return call_each(c, each_abs, NULL);
@@ -32,8 +33,14 @@ static void abs_backward(Call *c, Tensor *g, Tensor **d) {
   d[0] = tensor_mul(g, tensor_sign(c->in[0]));
 }
 
-static const Op abs_row = {"abs",     "x",         "x without its sign.", "tensor{{-1.5,0.5},{2,-0.3}}:abs()",
-                           call_same, abs_forward, abs_backward,          "x"};
+static const Op abs_row = {"abs",
+                           "x",
+                           "x without its sign.",
+                           "tensor{{-1.5,0.5},{2,-0.3}}:abs()",
+                           .shape = call_same,
+                           .forward = abs_forward,
+                           .backward = abs_backward,
+                           .needs = "x"};
 
 static bool sign_forward(Call *c) {
   return call_each(c, each_sign, NULL);
@@ -43,10 +50,8 @@ static const Op sign_row = {"sign",
                             "x",
                             "-1, 0 or 1 as x is negative, zero or positive; without gradient.",
                             "tensor{-2,0,3}:sign()",
-                            call_same,
-                            sign_forward,
-                            NULL,
-                            ""};
+                            .shape = call_same,
+                            .forward = sign_forward};
 
 /* ---- powers and logarithms ---- */
 
@@ -58,7 +63,14 @@ static void exp_backward(Call *c, Tensor *g, Tensor **d) {
   d[0] = tensor_mul(g, c->out);
 }
 
-static const Op exp_row = {"exp", "x", "e to the power x.", "tensor.randn(2,3):exp()", call_same, exp_forward, exp_backward, "out"};
+static const Op exp_row = {"exp",
+                           "x",
+                           "e to the power x.",
+                           "tensor.randn(2,3):exp()",
+                           .shape = call_same,
+                           .forward = exp_forward,
+                           .backward = exp_backward,
+                           .needs = "out"};
 
 static bool log_forward(Call *c) {
   return call_each(c, each_log, NULL);
@@ -68,8 +80,14 @@ static void log_backward(Call *c, Tensor *g, Tensor **d) {
   d[0] = tensor_div(g, c->in[0]);
 }
 
-static const Op log_row = {"log",     "x",         "Natural logarithm.", "tensor{{0.2,1.5},{1,7}}:log()",
-                           call_same, log_forward, log_backward,         "x"};
+static const Op log_row = {"log",
+                           "x",
+                           "Natural logarithm.",
+                           "tensor{{0.2,1.5},{1,7}}:log()",
+                           .shape = call_same,
+                           .forward = log_forward,
+                           .backward = log_backward,
+                           .needs = "x"};
 
 static bool log1p_forward(Call *c) {
   return call_each(c, each_log1p, NULL);
@@ -79,9 +97,14 @@ static void log1p_backward(Call *c, Tensor *g, Tensor **d) {
   d[0] = tensor_div(g, tensor_shift(c->in[0], 1));
 }
 
-static const Op log1p_row = {
-    "log1p",        "x", "log(1 + x), exact for small x.", "tensor{{-0.5,0.1},{1,7}}:log1p()", call_same, log1p_forward,
-    log1p_backward, "x"};
+static const Op log1p_row = {"log1p",
+                             "x",
+                             "log(1 + x), exact for small x.",
+                             "tensor{{-0.5,0.1},{1,7}}:log1p()",
+                             .shape = call_same,
+                             .forward = log1p_forward,
+                             .backward = log1p_backward,
+                             .needs = "x"};
 
 static bool sqrt_forward(Call *c) {
   return call_each(c, each_sqrt, NULL);
@@ -92,8 +115,14 @@ static void sqrt_backward(Call *c, Tensor *g, Tensor **d) {
   d[0] = tensor_div(tensor_scale(g, 0.5), c->out);
 }
 
-static const Op sqrt_row = {"sqrt",    "x",          "Square root.", "tensor{{0.2,1.5},{1,7}}:sqrt()",
-                            call_same, sqrt_forward, sqrt_backward,  "out"};
+static const Op sqrt_row = {"sqrt",
+                            "x",
+                            "Square root.",
+                            "tensor{{0.2,1.5},{1,7}}:sqrt()",
+                            .shape = call_same,
+                            .forward = sqrt_forward,
+                            .backward = sqrt_backward,
+                            .needs = "out"};
 
 static bool rsqrt_forward(Call *c) {
   return call_each(c, each_rsqrt, NULL);
@@ -104,8 +133,14 @@ static void rsqrt_backward(Call *c, Tensor *g, Tensor **d) {
   d[0] = tensor_mul(tensor_scale(g, -0.5), tensor_mul(tensor_square(c->out), c->out));
 }
 
-static const Op rsqrt_row = {"rsqrt",   "x",           "1 / sqrt(x).", "tensor{{0.2,1.5},{1,7}}:rsqrt()",
-                             call_same, rsqrt_forward, rsqrt_backward, "out"};
+static const Op rsqrt_row = {"rsqrt",
+                             "x",
+                             "1 / sqrt(x).",
+                             "tensor{{0.2,1.5},{1,7}}:rsqrt()",
+                             .shape = call_same,
+                             .forward = rsqrt_forward,
+                             .backward = rsqrt_backward,
+                             .needs = "out"};
 
 static bool square_forward(Call *c) {
   return call_each(c, each_square, NULL);
@@ -115,8 +150,14 @@ static void square_backward(Call *c, Tensor *g, Tensor **d) {
   d[0] = tensor_mul(g, tensor_scale(c->in[0], 2));
 }
 
-static const Op square_row = {"square",        "x", "x times x.", "tensor.randn(2,3):square()", call_same, square_forward,
-                              square_backward, "x"};
+static const Op square_row = {"square",
+                              "x",
+                              "x times x.",
+                              "tensor.randn(2,3):square()",
+                              .shape = call_same,
+                              .forward = square_forward,
+                              .backward = square_backward,
+                              .needs = "x"};
 
 /* ---- of angles, and of the normal distribution ---- */
 
@@ -128,8 +169,14 @@ static void sin_backward(Call *c, Tensor *g, Tensor **d) {
   d[0] = tensor_mul(g, tensor_cos(c->in[0]));
 }
 
-static const Op sin_row = {"sin",        "x", "Sine of x in radians.", "tensor.randn(2,3):sin()", call_same, sin_forward,
-                           sin_backward, "x"};
+static const Op sin_row = {"sin",
+                           "x",
+                           "Sine of x in radians.",
+                           "tensor.randn(2,3):sin()",
+                           .shape = call_same,
+                           .forward = sin_forward,
+                           .backward = sin_backward,
+                           .needs = "x"};
 
 static bool cos_forward(Call *c) {
   return call_each(c, each_cos, NULL);
@@ -139,8 +186,14 @@ static void cos_backward(Call *c, Tensor *g, Tensor **d) {
   d[0] = tensor_mul(g, tensor_neg(tensor_sin(c->in[0])));
 }
 
-static const Op cos_row = {"cos",        "x", "Cosine of x in radians.", "tensor.randn(2,3):cos()", call_same, cos_forward,
-                           cos_backward, "x"};
+static const Op cos_row = {"cos",
+                           "x",
+                           "Cosine of x in radians.",
+                           "tensor.randn(2,3):cos()",
+                           .shape = call_same,
+                           .forward = cos_forward,
+                           .backward = cos_backward,
+                           .needs = "x"};
 
 static bool erf_forward(Call *c) {
   return call_each(c, each_erf, NULL);
@@ -156,10 +209,10 @@ static const Op erf_row = {"erf",
                            "x",
                            "The error function, 2/sqrt(pi) times the integral of e^(-t^2) from 0 to x.",
                            "tensor.randn(2,3):erf()",
-                           call_same,
-                           erf_forward,
-                           erf_backward,
-                           "x"};
+                           .shape = call_same,
+                           .forward = erf_forward,
+                           .backward = erf_backward,
+                           .needs = "x"};
 
 /* ---- with numbers ---- */
 
@@ -171,8 +224,13 @@ static void scale_backward(Call *c, Tensor *g, Tensor **d) {
   d[0] = tensor_scale(g, c->param[0].number);
 }
 
-static const Op scale_row = {"scale",   "x, factor:number", "x times a number.", "tensor.randn(2,3):scale(-2.5)",
-                             call_same, scale_forward,      scale_backward,      ""};
+static const Op scale_row = {"scale",
+                             "x, factor:number",
+                             "x times a number.",
+                             "tensor.randn(2,3):scale(-2.5)",
+                             .shape = call_same,
+                             .forward = scale_forward,
+                             .backward = scale_backward};
 
 static bool shift_forward(Call *c) {
   return call_each(c, each_shift, NULL);
@@ -183,8 +241,13 @@ static void shift_backward(Call *c, Tensor *g, Tensor **d) {
   d[0] = g;
 }
 
-static const Op shift_row = {"shift",   "x, term:number", "x plus a number.", "tensor.randn(2,3):shift(3)",
-                             call_same, shift_forward,    shift_backward,     ""};
+static const Op shift_row = {"shift",
+                             "x, term:number",
+                             "x plus a number.",
+                             "tensor.randn(2,3):shift(3)",
+                             .shape = call_same,
+                             .forward = shift_forward,
+                             .backward = shift_backward};
 
 /* ---- clamp ---- */
 
@@ -227,10 +290,10 @@ static const Op clamp_backward_row = {"clamp_backward",
                                       "grad, x:constant, min:number=nil, max:number=nil",
                                       "clamp's gradient: grad where min <= x <= max, else 0.",
                                       "tensor.randn(4):clamp_backward(tensor{-2,-0.5,0.5,2}, -1, 1)",
-                                      clamp_backward_shape,
-                                      clamp_backward_forward,
-                                      clamp_backward_backward,
-                                      "x"};
+                                      .shape = clamp_backward_shape,
+                                      .forward = clamp_backward_forward,
+                                      .backward = clamp_backward_backward,
+                                      .needs = "x"};
 
 static void clamp_backward_backward(Call *c, Tensor *g, Tensor **d) {
   d[0] = op_call(&clamp_backward_row, 2, (Tensor *[]){g, c->in[1]}, c->param);
@@ -246,10 +309,10 @@ static const Op clamp_row = {"clamp",
                              "tensor{-2,-0.5,0.5,2}:clamp(-1, 1)\n"
                              "tensor{-2,-0.5,0.5,2}:clamp(0)\n"
                              "tensor{-2,-0.5,0.5,2}:clamp(nil, 1)",
-                             clamp_shape,
-                             clamp_forward,
-                             clamp_backward,
-                             "x"};
+                             .shape = clamp_shape,
+                             .forward = clamp_forward,
+                             .backward = clamp_backward,
+                             .needs = "x"};
 
 /* ---- for C ---- */
 

@@ -76,10 +76,10 @@ static const Op index_select_row = {"index_select",
                                     "tensor.randn(3,2):index_select(1, tensor{3,1,1,2})\n"
                                     "tensor.randn(2,3,2):index_select(-2, tensor{2,3})\n"
                                     "tensor.randn(2,4):index_select(2, tensor{4})",
-                                    index_select_shape,
-                                    index_select_forward,
-                                    index_select_backward,
-                                    "indices"};
+                                    .shape = index_select_shape,
+                                    .forward = index_select_forward,
+                                    .backward = index_select_backward,
+                                    .needs = "indices"};
 
 Tensor *tensor_index_select(Tensor *x, long dim, Tensor *indices) {
   return call_along(&index_select_row, dim, 2, (Tensor *[]){x, indices});
@@ -115,10 +115,10 @@ static const Op index_add_row = {"index_add",
                                  "x, with the slices of source added where the indices say.",
                                  "tensor.randn(3,2):index_add(1, tensor{3,1,3}, tensor.randn(3,2))\n"
                                  "tensor.randn(2,3):index_add(-1, tensor{2,2}, tensor.randn(2,2))",
-                                 index_add_shape,
-                                 index_add_forward,
-                                 index_add_backward,
-                                 "indices"};
+                                 .shape = index_add_shape,
+                                 .forward = index_add_forward,
+                                 .backward = index_add_backward,
+                                 .needs = "indices"};
 
 Tensor *tensor_index_add(Tensor *x, long dim, Tensor *indices, Tensor *source) {
   return call_along(&index_add_row, dim, 3, (Tensor *[]){x, indices, source});
@@ -166,10 +166,10 @@ static const Op gather_row = {"gather",
                               "tensor.randn(2,3):gather(2, tensor{{3,1},{2,2}})\n"
                               "tensor.randn(3,2):gather(1, tensor{{1,3}})\n"
                               "tensor.randn(2,3,2):gather(-2, tensor{{{1,3},{3,3}},{{2,1},{2,2}}})",
-                              gather_shape,
-                              gather_forward,
-                              gather_backward,
-                              "indices"};
+                              .shape = gather_shape,
+                              .forward = gather_forward,
+                              .backward = gather_backward,
+                              .needs = "indices"};
 
 Tensor *tensor_gather(Tensor *x, long dim, Tensor *indices) {
   return call_along(&gather_row, dim, 2, (Tensor *[]){x, indices});
@@ -197,10 +197,10 @@ static const Op scatter_add_row = {"scatter_add",
                                    "x, with each element of source added to the position along dim that indices names.",
                                    "tensor.randn(2,3):scatter_add(2, tensor{{3,1},{2,2}}, tensor.randn(2,2))\n"
                                    "tensor.randn(3,2):scatter_add(-2, tensor{{1,3}}, tensor.randn(1,2))",
-                                   scatter_add_shape,
-                                   scatter_add_forward,
-                                   scatter_add_backward,
-                                   "indices"};
+                                   .shape = scatter_add_shape,
+                                   .forward = scatter_add_forward,
+                                   .backward = scatter_add_backward,
+                                   .needs = "indices"};
 
 Tensor *tensor_scatter_add(Tensor *x, long dim, Tensor *indices, Tensor *source) {
   return call_along(&scatter_add_row, dim, 3, (Tensor *[]){x, indices, source});
@@ -234,10 +234,10 @@ static const Op embedding_row = {"embedding",
                                  "Rows of weight (V,D): indices (...), from 1, become (...,D).",
                                  "tensor{{1,3},{2,3}}:embedding(tensor.randn(4,2))\n"
                                  "tensor{2,2,1}:embedding(tensor.randn(2,3))",
-                                 embedding_shape,
-                                 embedding_forward,
-                                 embedding_backward,
-                                 "indices"};
+                                 .shape = embedding_shape,
+                                 .forward = embedding_forward,
+                                 .backward = embedding_backward,
+                                 .needs = "indices"};
 
 Tensor *tensor_embedding(Tensor *indices, Tensor *weight) {
   return op_call(&embedding_row, 2, (Tensor *[]){indices, weight}, NULL);

@@ -28,10 +28,10 @@ static const Op bce_with_logits_row = {
     "pos_weight target log(1 + e^-x) + (1 - target) log(1 + e^x): binary cross entropy of logits, element by element.",
     "tensor.randn(3,2):bce_with_logits(tensor.rand(3,2))\n"
     "tensor.randn(3,2):bce_with_logits(tensor.rand(1), 2.5)",
-    call_broadcast,
-    bce_with_logits_forward,
-    bce_with_logits_backward,
-    "x target"};
+    .shape = call_broadcast,
+    .forward = bce_with_logits_forward,
+    .backward = bce_with_logits_backward,
+    .needs = "x target"};
 
 Tensor *tensor_bce_with_logits(Tensor *x, Tensor *target, double pos_weight) {
   return op_call(&bce_with_logits_row, 2, (Tensor *[]){x, target}, &(Param){.number = pos_weight});
@@ -60,10 +60,10 @@ static const Op bce_slope_row = {
     "bce_with_logits's gradient by x: grad ((1 - target + pos_weight target) sigmoid(x) - pos_weight target).",
     "tensor.randn(3,2):bce_with_logits_backward(tensor.randn(3,2), tensor.rand(3,2))\n"
     "tensor.randn(3,2):bce_with_logits_backward(tensor.randn(3,2), tensor.rand(1), 2.5)",
-    call_broadcast,
-    bce_slope_forward,
-    bce_slope_backward,
-    "grad x target"};
+    .shape = call_broadcast,
+    .forward = bce_slope_forward,
+    .backward = bce_slope_backward,
+    .needs = "grad x target"};
 
 static Tensor *bce_slope(Tensor *g, Tensor *x, Tensor *target, const Param *p) {
   return op_call(&bce_slope_row, 3, (Tensor *[]){g, x, target}, p);
@@ -153,10 +153,10 @@ static const Op cross_entropy_row = {"cross_entropy",
                                      "Minus the log-probability that each row of logits x (...,C) gives to its label, from 1 to C.",
                                      "tensor.randn(4,3):cross_entropy(tensor{1,3,2,1})\n"
                                      "tensor.randn(2,2,5):cross_entropy(tensor{{1,5},{3,3}})",
-                                     cross_entropy_shape,
-                                     cross_entropy_forward,
-                                     cross_entropy_backward,
-                                     "x labels"};
+                                     .shape = cross_entropy_shape,
+                                     .forward = cross_entropy_forward,
+                                     .backward = cross_entropy_backward,
+                                     .needs = "x labels"};
 
 Tensor *tensor_cross_entropy(Tensor *x, Tensor *labels) {
   return op_call(&cross_entropy_row, 2, (Tensor *[]){x, labels}, NULL);

@@ -178,10 +178,10 @@ static const Op lstm_row = {
     "c (N,hidden) are the states before, by default zeros.",
     "tensor.randn(2,3,8):lstm(tensor.randn(8,2), nil, tensor.randn(2,2), tensor.randn(2,2))\n"
     "tensor.randn(3,4):lstm(tensor.randn(4,1), tensor{{3,1,3},{2,2,3}})",
-    lstm_shape,
-    lstm_forward,
-    lstm_backward,
-    "inputs weight_hh indices h c out"};
+    .shape = lstm_shape,
+    .forward = lstm_forward,
+    .backward = lstm_backward,
+    .needs = "inputs weight_hh indices h c out"};
 
 Tensor *tensor_lstm(Tensor *inputs, Tensor *weight_hh, Tensor *indices, Tensor *h, Tensor *c) {
   return op_call(&lstm_row, TENSORS, (Tensor *[]){inputs, weight_hh, indices, h, c}, NULL);

@@ -71,8 +71,8 @@ static bool zeros_forward(Call *c) {
   return fill(c, 0);
 }
 
-static const Op zeros_row = {"zeros", "shape:size", "A tensor of zeros.", "tensor.zeros(2, 3)", shape_first, zeros_forward, NULL,
-                             ""};
+static const Op zeros_row = {
+    "zeros", "shape:size", "A tensor of zeros.", "tensor.zeros(2, 3)", .shape = shape_first, .forward = zeros_forward};
 
 Tensor *tensor_zeros(int ndim, const long *shape) {
   return call_size(&zeros_row, NULL, ndim, shape);
@@ -82,7 +82,8 @@ static bool ones_forward(Call *c) {
   return fill(c, 1);
 }
 
-static const Op ones_row = {"ones", "shape:size", "A tensor of ones.", "tensor.ones(2, 3)", shape_first, ones_forward, NULL, ""};
+static const Op ones_row = {
+    "ones", "shape:size", "A tensor of ones.", "tensor.ones(2, 3)", .shape = shape_first, .forward = ones_forward};
 
 Tensor *tensor_ones(int ndim, const long *shape) {
   return call_size(&ones_row, NULL, ndim, shape);
@@ -96,10 +97,8 @@ static const Op full_row = {"full",
                             "value:number, shape:size",
                             "A tensor filled with one value.",
                             "tensor.full(0.5, 2, 3)",
-                            shape_second,
-                            full_forward,
-                            NULL,
-                            ""};
+                            .shape = shape_second,
+                            .forward = full_forward};
 
 Tensor *tensor_full(double value, int ndim, const long *shape) {
   return call_size(&full_row, &(Param){.number = value}, ndim, shape);
@@ -118,8 +117,8 @@ static bool eye_forward(Call *c) {
   return true;
 }
 
-static const Op eye_row = {
-    "eye", "n:integer", "The unit matrix (n,n): ones on the diagonal.", "tensor.eye(3)", eye_shape, eye_forward, NULL, ""};
+static const Op eye_row = {"eye",           "n:integer",        "The unit matrix (n,n): ones on the diagonal.",
+                           "tensor.eye(3)", .shape = eye_shape, .forward = eye_forward};
 
 Tensor *tensor_eye(long n) {
   return op_call(&eye_row, 0, NULL, &(Param){.number = (double)n});
@@ -149,10 +148,8 @@ static const Op arange_row = {"arange",
                               "from, from + step, ... up to and with to, like Lua's for.",
                               "tensor.arange(1, 5)\n"
                               "tensor.arange(1, 0, -0.25)",
-                              arange_shape,
-                              arange_forward,
-                              NULL,
-                              ""};
+                              .shape = arange_shape,
+                              .forward = arange_forward};
 
 Tensor *tensor_arange(double from, double to, double step) {
   return op_call(&arange_row, 0, NULL, (Param[]){{.number = from}, {.number = to}, {.number = step}});
@@ -176,10 +173,8 @@ static const Op linspace_row = {"linspace",
                                 "from:number, to:number, n:integer",
                                 "n numbers at equal distances, the first is from and the last is to.",
                                 "tensor.linspace(-1, 1, 5)",
-                                linspace_shape,
-                                linspace_forward,
-                                NULL,
-                                ""};
+                                .shape = linspace_shape,
+                                .forward = linspace_forward};
 
 Tensor *tensor_linspace(double from, double to, long n) {
   return op_call(&linspace_row, 0, NULL, (Param[]){{.number = from}, {.number = to}, {.number = (double)n}});
@@ -192,9 +187,12 @@ static bool rand_forward(Call *c) {
   return true;
 }
 
-static const Op rand_row = {
-    "rand", "shape:size", "Random numbers, evenly spread from 0 up to 1.", "tensor.rand(2, 3)", shape_first, rand_forward, NULL,
-    ""};
+static const Op rand_row = {"rand",
+                            "shape:size",
+                            "Random numbers, evenly spread from 0 up to 1.",
+                            "tensor.rand(2, 3)",
+                            .shape = shape_first,
+                            .forward = rand_forward};
 
 Tensor *tensor_rand(int ndim, const long *shape) {
   return call_size(&rand_row, NULL, ndim, shape);
@@ -209,10 +207,8 @@ static const Op randn_row = {"randn",
                              "shape:size",
                              "Random numbers of the normal distribution, with mean 0 and variance 1.",
                              "tensor.randn(2, 3)",
-                             shape_first,
-                             randn_forward,
-                             NULL,
-                             ""};
+                             .shape = shape_first,
+                             .forward = randn_forward};
 
 Tensor *tensor_randn(int ndim, const long *shape) {
   return call_size(&randn_row, NULL, ndim, shape);
@@ -234,10 +230,8 @@ static const Op randint_row = {"randint",
                                "low:integer, high:integer, shape:size",
                                "Random whole numbers from low to high, both included.",
                                "tensor.randint(1, 10, 2, 3)",
-                               randint_shape,
-                               randint_forward,
-                               NULL,
-                               ""};
+                               .shape = randint_shape,
+                               .forward = randint_forward};
 
 Tensor *tensor_randint(long low, long high, int ndim, const long *shape) {
   Param p[3] = {{.number = (double)low}, {.number = (double)high}, {.count = ndim}};
@@ -260,9 +254,12 @@ static bool randperm_forward(Call *c) {
   return true;
 }
 
-static const Op randperm_row = {
-    "randperm", "n:integer", "The numbers 1 to n in random order.", "tensor.randperm(5)", randperm_shape, randperm_forward,
-    NULL,       ""};
+static const Op randperm_row = {"randperm",
+                                "n:integer",
+                                "The numbers 1 to n in random order.",
+                                "tensor.randperm(5)",
+                                .shape = randperm_shape,
+                                .forward = randperm_forward};
 
 Tensor *tensor_randperm(long n) {
   return op_call(&randperm_row, 0, NULL, &(Param){.number = (double)n});
@@ -286,10 +283,8 @@ static const Op bernoulli_row = {"bernoulli",
                                  "p:number, shape:size",
                                  "1 with probability p, else 0.",
                                  "tensor.bernoulli(0.5, 2, 3)",
-                                 bernoulli_shape,
-                                 bernoulli_forward,
-                                 NULL,
-                                 ""};
+                                 .shape = bernoulli_shape,
+                                 .forward = bernoulli_forward};
 
 Tensor *tensor_bernoulli(double p, int ndim, const long *shape) {
   return call_size(&bernoulli_row, &(Param){.number = p}, ndim, shape);

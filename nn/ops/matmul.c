@@ -130,10 +130,10 @@ static const Op matmul = {"matmul",
                           "tensor.randn(2,1,2,3):matmul(tensor.randn(4,3,2))\n"
                           "tensor.randn(3):matmul(tensor.randn(3,4))\n"
                           "tensor.randn(2,3):matmul(tensor.randn(3))",
-                          matmul_shape,
-                          matmul_forward,
-                          matmul_backward,
-                          "a b"};
+                          .shape = matmul_shape,
+                          .forward = matmul_forward,
+                          .backward = matmul_backward,
+                          .needs = "a b"};
 
 Tensor *tensor_matmul(Tensor *a, Tensor *b) {
   return op_call(&matmul, 2, (Tensor *[]){a, b}, NULL);
@@ -187,10 +187,10 @@ static const Op linear = {"linear",
                           "x (...,in) times the transpose of weight (out,in), plus bias (out).",
                           "tensor.randn(2,3):linear(tensor.randn(4,3), tensor.randn(4))\n"
                           "tensor.randn(2,2,3):linear(tensor.randn(4,3))",
-                          linear_shape,
-                          linear_forward,
-                          linear_backward,
-                          "x weight"};
+                          .shape = linear_shape,
+                          .forward = linear_forward,
+                          .backward = linear_backward,
+                          .needs = "x weight"};
 
 Tensor *tensor_linear(Tensor *x, Tensor *weight, Tensor *bias) {
   return op_call(&linear, 3, (Tensor *[]){x, weight, bias}, NULL);
@@ -213,10 +213,10 @@ static const Op linear_activated = {"linear_activated",
                                     "linear and an activation of its result in one go, as nn.Sequential calls them.",
                                     "tensor.randn(2,3):linear_activated(tensor.randn(4,3), tensor.randn(4), \"sigmoid\")\n"
                                     "tensor.randn(5,3):linear_activated(tensor.randn(2,3), nil, \"leaky_relu\", 0.2)",
-                                    linear_activated_shape,
-                                    linear_activated_forward,
-                                    linear_activated_backward,
-                                    "x weight out"};
+                                    .shape = linear_activated_shape,
+                                    .forward = linear_activated_forward,
+                                    .backward = linear_activated_backward,
+                                    .needs = "x weight out"};
 
 Tensor *tensor_linear_activated(Tensor *x, Tensor *weight, Tensor *bias, Activation a) {
   Param p[2];
@@ -257,10 +257,10 @@ static const Op linear_weight = {
     "Gradient of linear by its weight (out,in); grad (...,out) is the gradient of its result for x (...,in).",
     "tensor.randn(5,3):linear_weight(tensor.randn(5,4))\n"
     "tensor.randn(2,2,3):linear_weight(tensor.randn(2,2,1))",
-    linear_weight_shape,
-    linear_weight_forward,
-    linear_weight_backward,
-    "x grad"};
+    .shape = linear_weight_shape,
+    .forward = linear_weight_forward,
+    .backward = linear_weight_backward,
+    .needs = "x grad"};
 
 Tensor *tensor_linear_weight(Tensor *x, Tensor *grad) {
   return op_call(&linear_weight, 2, (Tensor *[]){x, grad}, NULL);

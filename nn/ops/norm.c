@@ -116,10 +116,10 @@ static const Op normalize_sums_row = {
     "tensor.randn(4,3):normalize_sums(tensor.randn(4,3), tensor.randn(4,1), tensor.rand(4,1), 1)\n"
     "tensor.randn(6,3):normalize_sums(tensor.randn(6,3), tensor.randn(6,1), tensor.rand(6,1), -1)\n"
     "tensor.randn(2,9):normalize_sums(tensor.randn(2,9), tensor.randn(1,9), tensor.rand(1,9), 2)",
-    normalize_sums_shape,
-    normalize_sums_forward,
-    normalize_sums_backward,
-    "grad x mean rstd"};
+    .shape = normalize_sums_shape,
+    .forward = normalize_sums_forward,
+    .backward = normalize_sums_backward,
+    .needs = "grad x mean rstd"};
 
 static Tensor *normalize_sums(Tensor *g, Tensor *x, Tensor *mean, Tensor *rstd, long dim) {
   return op_call(&normalize_sums_row, 4, (Tensor *[]){g, x, mean, rstd}, &(Param){.number = (double)dim});
@@ -163,10 +163,10 @@ static const Op normalize_input_row = {
     "tensor.randn(2,1,3))\n"
     "tensor.randn(3,4):normalize_input(tensor.randn(3,4), tensor.randn(3,1), tensor.rand(3,1), tensor.rand(3,1), "
     "tensor.randn(2,3,1))",
-    normalize_input_shape,
-    normalize_input_forward,
-    normalize_input_backward,
-    "grad x mean rstd scale sums"};
+    .shape = normalize_input_shape,
+    .forward = normalize_input_forward,
+    .backward = normalize_input_backward,
+    .needs = "grad x mean rstd scale sums"};
 
 static Tensor *normalize_input(Tensor *g, Tensor *x, Tensor *mean, Tensor *rstd, Tensor *scale, Tensor *sums) {
   return op_call(&normalize_input_row, 6, (Tensor *[]){g, x, mean, rstd, scale, sums}, NULL);
@@ -282,10 +282,10 @@ static const Op batch_norm_row = {
     "tensor.randn(5,2):batch_norm(tensor.randn(2), tensor.randn(2), tensor.randn(2), tensor.rand(2), {eps=0.1})\n"
     "tensor.randn(4,2):batch_norm(tensor.randn(2), tensor.randn(2), tensor.randn(2), tensor.rand(2), {training=false})\n"
     "tensor.randn(1,2):batch_norm(nil, nil, tensor.randn(2), tensor.rand(2), {training=false})",
-    batch_norm_shape,
-    batch_norm_forward,
-    batch_norm_backward,
-    "x weight"};
+    .shape = batch_norm_shape,
+    .forward = batch_norm_forward,
+    .backward = batch_norm_backward,
+    .needs = "x weight"};
 
 Tensor *tensor_batch_norm(Tensor *x, Tensor *weight, Tensor *bias, Tensor *running_mean, Tensor *running_var, bool training,
                           double momentum, double eps) {
@@ -342,10 +342,10 @@ static const Op batch_norm_activated_row = {
     "tensor.randn(4,3):batch_norm_activated(tensor.randn(3), tensor.randn(3))\n"
     "tensor.randn(2,2,2,3):batch_norm_activated({activation=\"leaky_relu\", negative_slope=0.2})\n"
     "tensor.randn(4,2):batch_norm_activated(tensor.randn(2), tensor.randn(2), tensor.randn(2), tensor.rand(2), {training=false})",
-    batch_norm_activated_shape,
-    batch_norm_activated_forward,
-    batch_norm_activated_backward,
-    "x weight"};
+    .shape = batch_norm_activated_shape,
+    .forward = batch_norm_activated_forward,
+    .backward = batch_norm_activated_backward,
+    .needs = "x weight"};
 
 Tensor *tensor_batch_norm_activated(Tensor *x, Tensor *weight, Tensor *bias, Tensor *running_mean, Tensor *running_var,
                                     bool training, double momentum, double eps, Activation a) {
@@ -401,10 +401,10 @@ static const Op layer_norm_row = {
     "tensor.randn(3,4):layer_norm(tensor.randn(4), tensor.randn(4))\n"
     "tensor.randn(2,2,3):layer_norm()\n"
     "tensor.randn(5):layer_norm(tensor.randn(5), nil, {eps=0.1})",
-    layer_norm_shape,
-    layer_norm_forward,
-    layer_norm_backward,
-    "x weight"};
+    .shape = layer_norm_shape,
+    .forward = layer_norm_forward,
+    .backward = layer_norm_backward,
+    .needs = "x weight"};
 
 Tensor *tensor_layer_norm(Tensor *x, Tensor *weight, Tensor *bias, double eps) {
   return op_call(&layer_norm_row, 3, (Tensor *[]){x, weight, bias}, &(Param){.number = eps});
@@ -477,10 +477,9 @@ static const Op dropout_row = {"dropout",
                                "tensor.randn(4,5):dropout(0.3)\n"
                                "tensor.randn(4):dropout(1)\n"
                                "tensor.randn(3):dropout(0.5, {training=false})",
-                               dropout_shape,
-                               dropout_forward,
-                               dropout_backward,
-                               ""};
+                               .shape = dropout_shape,
+                               .forward = dropout_forward,
+                               .backward = dropout_backward};
 
 Tensor *tensor_dropout(Tensor *x, double p, bool training) {
   return op_call(&dropout_row, 1, &x, (Param[]){{.number = p}, {.number = training}});

@@ -107,10 +107,9 @@ static const Op max_pool2d_row = {"max_pool2d",
                                   "tensor.randn(2,4,4,2):max_pool2d(2)\n"
                                   "tensor.randn(1,5,6,2):max_pool2d({3,2}, {stride={2,1}, padding=1})\n"
                                   "tensor.randn(1,7,5,1):max_pool2d(2, {stride=3, padding={0,1}})",
-                                  max_pool2d_shape,
-                                  max_pool2d_forward,
-                                  max_pool2d_backward,
-                                  ""};
+                                  .shape = max_pool2d_shape,
+                                  .forward = max_pool2d_forward,
+                                  .backward = max_pool2d_backward};
 
 Tensor *tensor_max_pool2d(Tensor *x, const long kernel[2], const long stride[2], const long padding[2]) {
   return call_pool(&max_pool2d_row, x, kernel, stride, padding);
@@ -140,10 +139,9 @@ static const Op avg_pool2d_row = {
     "tensor.randn(2,4,4,2):avg_pool2d(2)\n"
     "tensor.randn(1,5,6,2):avg_pool2d({3,2}, {stride={2,1}, padding=1})\n"
     "tensor.randn(1,7,5,1):avg_pool2d(2, {stride=3, padding={0,1}})",
-    pool_shape,
-    avg_pool2d_forward,
-    avg_pool2d_backward,
-    ""};
+    .shape = pool_shape,
+    .forward = avg_pool2d_forward,
+    .backward = avg_pool2d_backward};
 
 Tensor *tensor_avg_pool2d(Tensor *x, const long kernel[2], const long stride[2], const long padding[2]) {
   return call_pool(&avg_pool2d_row, x, kernel, stride, padding);
@@ -177,10 +175,9 @@ static const Op avg_pool2d_grad_row = {"avg_pool2d_grad",
                                        "tensor.randn(1,2,3,2):avg_pool2d_grad({4,6}, 2)\n"
                                        "tensor.randn(1,3,7,1):avg_pool2d_grad({5,6}, {3,2}, {stride={2,1}, padding=1})\n"
                                        "tensor.randn(1,2,2,1):avg_pool2d_grad({7,5}, 2, {stride=3, padding={0,1}})",
-                                       avg_pool2d_grad_shape,
-                                       avg_pool2d_grad_forward,
-                                       avg_pool2d_grad_backward,
-                                       ""};
+                                       .shape = avg_pool2d_grad_shape,
+                                       .forward = avg_pool2d_grad_forward,
+                                       .backward = avg_pool2d_grad_backward};
 
 /* ---- upsample ---- */
 
@@ -234,10 +231,9 @@ static const Op upsample_row = {"upsample",
                                 "tensor.randn(1,3,4,1):upsample({5,3})\n"
                                 "tensor.randn(2,2,3,2):upsample({5,4}, {mode=\"bilinear\"})\n"
                                 "tensor.randn(1,5,1,1):upsample({3,2}, {mode=\"bilinear\"})",
-                                resized_shape,
-                                upsample_forward,
-                                upsample_backward,
-                                ""};
+                                .shape = resized_shape,
+                                .forward = upsample_forward,
+                                .backward = upsample_backward};
 
 Tensor *tensor_upsample(Tensor *x, long height, long width, int mode) {
   return call_resize(&upsample_row, x, (long[]){height, width}, mode);
@@ -259,9 +255,8 @@ static const Op upsample_grad_row = {"upsample_grad",
                                      "tensor.randn(1,5,3,1):upsample_grad({3,4})\n"
                                      "tensor.randn(2,5,4,2):upsample_grad({2,3}, {mode=\"bilinear\"})\n"
                                      "tensor.randn(1,3,2,1):upsample_grad({5,1}, {mode=\"bilinear\"})",
-                                     resized_shape,
-                                     upsample_grad_forward,
-                                     upsample_grad_backward,
-                                     ""};
+                                     .shape = resized_shape,
+                                     .forward = upsample_grad_forward,
+                                     .backward = upsample_grad_backward};
 
 const Op *const ops_pool[] = {&max_pool2d_row, &avg_pool2d_row, &avg_pool2d_grad_row, &upsample_row, &upsample_grad_row, NULL};

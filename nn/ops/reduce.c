@@ -25,10 +25,9 @@ static const Op sum_row = {"sum",
                            "tensor.randn(2,3):sum()\n"
                            "tensor.randn(2,3,4):sum(2)\n"
                            "tensor.randn(2,3,4):sum({1,3}, true)",
-                           fold_shape,
-                           sum_forward,
-                           sum_backward,
-                           ""};
+                           .shape = fold_shape,
+                           .forward = sum_forward,
+                           .backward = sum_backward};
 
 Tensor *tensor_sum(Tensor *x, int count, const long *dims, bool keepdim) {
   return fold_op(&sum_row, x, count, dims, keepdim, false);
@@ -53,10 +52,9 @@ static const Op mean_row = {"mean",
                             "tensor.randn(2,3):mean()\n"
                             "tensor.randn(2,3,4):mean(2)\n"
                             "tensor.randn(2,3,4):mean({1,2}, true)",
-                            fold_shape,
-                            mean_forward,
-                            mean_backward,
-                            ""};
+                            .shape = fold_shape,
+                            .forward = mean_forward,
+                            .backward = mean_backward};
 
 Tensor *tensor_mean(Tensor *x, int count, const long *dims, bool keepdim) {
   return fold_op(&mean_row, x, count, dims, keepdim, false);
@@ -100,10 +98,9 @@ static const Op sum_to_row = {"sum_to",
                               "tensor.randn(2,3):sum_to(3)\n"
                               "tensor.randn(2,3,4):sum_to(3, 1)\n"
                               "tensor.randn(2,3):sum_to(2, 3)",
-                              sum_to_shape,
-                              sum_to_forward,
-                              sum_to_backward,
-                              ""};
+                              .shape = sum_to_shape,
+                              .forward = sum_to_forward,
+                              .backward = sum_to_backward};
 
 Tensor *tensor_sum_to(Tensor *x, int ndim, const long *shape) {
   Param p = {.count = ndim};
@@ -138,10 +135,10 @@ static const Op max_row = {"max",
                            "tensor.randn(2,3):max()\n"
                            "tensor.randn(2,3,4):max(2)\n"
                            "tensor.randn(2,3,4):max({1,3}, true)",
-                           extreme_shape,
-                           max_forward,
-                           extreme_backward,
-                           "x out"};
+                           .shape = extreme_shape,
+                           .forward = max_forward,
+                           .backward = extreme_backward,
+                           .needs = "x out"};
 
 Tensor *tensor_max(Tensor *x, int count, const long *dims, bool keepdim) {
   return fold_op(&max_row, x, count, dims, keepdim, false);
@@ -157,10 +154,10 @@ static const Op min_row = {"min",
                            "tensor.randn(2,3):min()\n"
                            "tensor.randn(2,3,4):min(2)\n"
                            "tensor.randn(2,3,4):min({1,3}, true)",
-                           extreme_shape,
-                           min_forward,
-                           extreme_backward,
-                           "x out"};
+                           .shape = extreme_shape,
+                           .forward = min_forward,
+                           .backward = extreme_backward,
+                           .needs = "x out"};
 
 Tensor *tensor_min(Tensor *x, int count, const long *dims, bool keepdim) {
   return fold_op(&min_row, x, count, dims, keepdim, false);
@@ -227,10 +224,10 @@ static const Op prod_row = {"prod",
                             "tensor{{1,-2,3},{0.5,4,-1}}:prod(2)\n"
                             "tensor{{1,0,3},{0,0,-1},{0,2,0.5}}:prod(2, true)\n"
                             "tensor{{{1,2},{0,3}},{{0,5},{2,0}},{{4,5},{6,7}}}:prod({1,3})",
-                            fold_shape,
-                            prod_forward,
-                            prod_backward,
-                            "x out"};
+                            .shape = fold_shape,
+                            .forward = prod_forward,
+                            .backward = prod_backward,
+                            .needs = "x out"};
 
 Tensor *tensor_prod(Tensor *x, int count, const long *dims, bool keepdim) {
   return fold_op(&prod_row, x, count, dims, keepdim, false);
@@ -278,10 +275,10 @@ static const Op var_row = {"var",
                            "tensor.randn(2,3):var()\n"
                            "tensor.randn(2,3,4):var(2)\n"
                            "tensor.randn(2,3,4):var({1,3}, true, false)",
-                           fold_shape,
-                           var_forward,
-                           var_backward,
-                           "x"};
+                           .shape = fold_shape,
+                           .forward = var_forward,
+                           .backward = var_backward,
+                           .needs = "x"};
 
 Tensor *tensor_var(Tensor *x, int count, const long *dims, bool keepdim, bool unbiased) {
   return fold_op(&var_row, x, count, dims, keepdim, unbiased);
@@ -309,10 +306,10 @@ static const Op std_row = {"std",
                            "tensor.randn(2,3):std()\n"
                            "tensor.randn(2,3,4):std(2)\n"
                            "tensor.randn(2,3,4):std({1,3}, true, false)",
-                           fold_shape,
-                           std_forward,
-                           std_backward,
-                           "x out"};
+                           .shape = fold_shape,
+                           .forward = std_forward,
+                           .backward = std_backward,
+                           .needs = "x out"};
 
 Tensor *tensor_std(Tensor *x, int count, const long *dims, bool keepdim, bool unbiased) {
   return fold_op(&std_row, x, count, dims, keepdim, unbiased);
@@ -338,10 +335,10 @@ static const Op norm_row = {"norm",
                             "tensor.randn(2,3):norm()\n"
                             "tensor.randn(2,3,4):norm(2)\n"
                             "tensor.randn(2,3,4):norm({1,3}, true)",
-                            fold_shape,
-                            norm_forward,
-                            norm_backward,
-                            "x out"};
+                            .shape = fold_shape,
+                            .forward = norm_forward,
+                            .backward = norm_backward,
+                            .needs = "x out"};
 
 Tensor *tensor_norm(Tensor *x, int count, const long *dims, bool keepdim) {
   return fold_op(&norm_row, x, count, dims, keepdim, false);
@@ -410,10 +407,8 @@ static const Op argmax_row = {"argmax",
                               "Where the largest element is along a dimension, or in all of x in reading order; counts from 1.",
                               "tensor{{1,5,2},{7,0,3}}:argmax(2)\n"
                               "tensor{{1,5,2},{7,0,3}}:argmax()",
-                              search_shape,
-                              argmax_forward,
-                              NULL,
-                              ""};
+                              .shape = search_shape,
+                              .forward = argmax_forward};
 
 static Tensor *call_dim(const Op *op, Tensor *x, long dim, bool keepdim) {
   return op_call(op, 1, &x, (Param[]){{.number = (double)dim}, {.number = keepdim}});
@@ -432,10 +427,8 @@ static const Op argmin_row = {"argmin",
                               "Where the smallest element is along a dimension, or in all of x in reading order; counts from 1.",
                               "tensor{{1,5,2},{7,0,3}}:argmin(2)\n"
                               "tensor{{1,5,2},{7,0,3}}:argmin()",
-                              search_shape,
-                              argmin_forward,
-                              NULL,
-                              ""};
+                              .shape = search_shape,
+                              .forward = argmin_forward};
 
 Tensor *tensor_argmin(Tensor *x, long dim, bool keepdim) {
   return call_dim(&argmin_row, x, dim, keepdim);

@@ -46,10 +46,8 @@ static const Op reshape_row = {"reshape",
                                "The same elements in another shape; one side may be -1 and is worked out. Shares memory.",
                                "tensor.randn(2,6):reshape(3,-1)\n"
                                "tensor.randn(1,1):reshape({})",
-                               reshape_shape,
-                               NULL,
-                               reshape_backward,
-                               ""};
+                               .shape = reshape_shape,
+                               .backward = reshape_backward};
 
 Tensor *tensor_reshape(Tensor *x, int ndim, const long *shape) {
   return call_list(&reshape_row, x, ndim, shape);
@@ -75,10 +73,8 @@ static const Op flatten_row = {"flatten",
                                "tensor.randn(2,3,2):flatten()\n"
                                "tensor.randn(2,3,2):flatten(2)\n"
                                "tensor.randn(2,3,2,2):flatten(2, -2)",
-                               flatten_shape,
-                               NULL,
-                               reshape_backward,
-                               ""};
+                               .shape = flatten_shape,
+                               .backward = reshape_backward};
 
 Tensor *tensor_flatten(Tensor *x, long from, long to) {
   return op_call(&flatten_row, 1, &x, (Param[]){{.number = (double)from}, {.number = (double)to}});
@@ -138,10 +134,9 @@ static const Op transpose_row = {"transpose",
                                  "tensor.randn(2,3):transpose()\n"
                                  "tensor.randn(2,3,4):transpose(1,3)\n"
                                  "tensor.randn(2,1,3):transpose(1,-2)",
-                                 transpose_shape,
-                                 transpose_forward,
-                                 transpose_backward,
-                                 ""};
+                                 .shape = transpose_shape,
+                                 .forward = transpose_forward,
+                                 .backward = transpose_backward};
 
 Tensor *tensor_transpose(Tensor *x, long a, long b) {
   return op_call(&transpose_row, 1, &x, (Param[]){{.number = (double)a}, {.number = (double)b}});
@@ -184,10 +179,9 @@ static const Op permute_row = {"permute",
                                "tensor.randn(2,3,4):permute(3,1,2)\n"
                                "tensor.randn(2,3,2,2):permute(-1,3,1,2)\n"
                                "tensor.randn(3,1,2):permute(2,1,3)",
-                               permute_shape,
-                               permute_forward,
-                               permute_backward,
-                               ""};
+                               .shape = permute_shape,
+                               .forward = permute_forward,
+                               .backward = permute_backward};
 
 Tensor *tensor_permute(Tensor *x, int ndim, const long *order) {
   return call_list(&permute_row, x, ndim, order);
@@ -235,10 +229,9 @@ static const Op expand_row = {"expand",
                               "tensor.randn(2,1,3):expand(2,4,3)\n"
                               "tensor.randn(3,1):expand(2,-1,2)\n"
                               "tensor.randn(3):expand(1,3)",
-                              expand_shape,
-                              expand_forward,
-                              expand_backward,
-                              ""};
+                              .shape = expand_shape,
+                              .forward = expand_forward,
+                              .backward = expand_backward};
 
 Tensor *tensor_expand(Tensor *x, int ndim, const long *shape) {
   return call_list(&expand_row, x, ndim, shape);
@@ -289,10 +282,9 @@ static const Op repeat_row = {"repeat",
                               "tensor[\"repeat\"](tensor.randn(2,3), 2, 3)\n"
                               "tensor[\"repeat\"](tensor.randn(2), 3, 1)\n"
                               "tensor[\"repeat\"](tensor.randn(2,1,2), 1, 2, 2)",
-                              repeat_shape,
-                              repeat_forward,
-                              repeat_backward,
-                              ""};
+                              .shape = repeat_shape,
+                              .forward = repeat_forward,
+                              .backward = repeat_backward};
 
 Tensor *tensor_repeat(Tensor *x, int ndim, const long *times) {
   return call_list(&repeat_row, x, ndim, times);
@@ -330,10 +322,9 @@ static const Op flip_row = {"flip",
                             "tensor.randn(2,3):flip(2)\n"
                             "tensor.randn(2,3,2):flip({1,-1})\n"
                             "tensor.randn(2,3):flip()",
-                            flip_shape,
-                            flip_forward,
-                            flip_backward,
-                            ""};
+                            .shape = flip_shape,
+                            .forward = flip_forward,
+                            .backward = flip_backward};
 
 Tensor *tensor_flip(Tensor *x, int count, const long *dims) {
   return call_list(&flip_row, x, count, dims);

@@ -78,10 +78,9 @@ static const Op narrow_row = {"narrow",
                               "tensor.randn(2,4,2):narrow(-2, 2, 3)\n"
                               "tensor.randn(2,4):narrow(2, -3, 2)\n"
                               "tensor.randn(1,1,2,1,1,3):narrow(6, 1, 2)",
-                              narrow_shape,
-                              narrow_forward,
-                              narrow_backward,
-                              ""};
+                              .shape = narrow_shape,
+                              .forward = narrow_forward,
+                              .backward = narrow_backward};
 
 Tensor *tensor_narrow(Tensor *x, long dim, long from, long n) {
   return op_call(&narrow_row, 1, &x, (Param[]){{.number = (double)dim}, {.number = (double)from}, {.number = (double)n}});
@@ -112,10 +111,9 @@ static const Op select_row = {"select",
                               "tensor.randn(3,2):select(1, 2)\n"
                               "tensor.randn(2,3,2):select(2, -1)\n"
                               "tensor.randn(3):select(1, 3)",
-                              select_shape,
-                              select_forward,
-                              select_backward,
-                              ""};
+                              .shape = select_shape,
+                              .forward = select_forward,
+                              .backward = select_backward};
 
 Tensor *tensor_select(Tensor *x, long dim, long at) {
   return op_call(&select_row, 1, &x, (Param[]){{.number = (double)dim}, {.number = (double)at}});
@@ -173,10 +171,9 @@ static const Op cat_row = {"cat",
                            "tensor.cat({tensor.randn(2,3), tensor.randn(1,3)})\n"
                            "tensor.cat({tensor.randn(2,1,2), tensor.randn(2,3,2), tensor.randn(2,0,2)}, 2)\n"
                            "tensor.cat({tensor.randn(2,1), tensor.randn(2,2)}, -1)",
-                           cat_shape,
-                           cat_forward,
-                           cat_backward,
-                           ""};
+                           .shape = cat_shape,
+                           .forward = cat_forward,
+                           .backward = cat_backward};
 
 Tensor *tensor_cat(int n, Tensor *const *xs, long dim) {
   return op_call(&cat_row, n, xs, (Param[]){{.number = (double)dim}});
@@ -210,10 +207,9 @@ static const Op stack_row = {"stack",
                              "tensor.stack({tensor.randn(2,3), tensor.randn(2,3)})\n"
                              "tensor.stack({tensor.randn(2), tensor.randn(2), tensor.randn(2)}, 2)\n"
                              "tensor.stack({tensor.randn(2,2), tensor.randn(2,2)}, -2)",
-                             stack_shape,
-                             cat_forward,
-                             stack_backward,
-                             ""};
+                             .shape = stack_shape,
+                             .forward = cat_forward,
+                             .backward = stack_backward};
 
 Tensor *tensor_stack(int n, Tensor *const *xs, long dim) {
   return op_call(&stack_row, n, xs, (Param[]){{.number = (double)dim}});
@@ -265,10 +261,9 @@ static const Op pad_row = {"pad",
                            "tensor.randn(2,3):pad({1,0,2,1})\n"
                            "tensor.randn(2,2):pad({0,1}, 5)\n"
                            "tensor.randn(1,2,2,2):pad({0,0,1,1,0,2})",
-                           pad_shape,
-                           pad_forward,
-                           pad_backward,
-                           ""};
+                           .shape = pad_shape,
+                           .forward = pad_forward,
+                           .backward = pad_backward};
 
 Tensor *tensor_pad(Tensor *x, int count, const long *before_after, double value) {
   Param p[2] = {{.count = count}, {.number = value}};

@@ -85,10 +85,10 @@ static const Op softmax_backward_row = {"softmax_backward",
                                         "softmax's gradient: y (grad - sum of grad y), y being softmax's result.",
                                         "tensor.randn(2,3):softmax_backward(tensor.rand(2,3))\n"
                                         "tensor.randn(2,3):softmax_backward(tensor.rand(2,3), 1)",
-                                        slope_shape,
-                                        softmax_backward_forward,
-                                        softmax_backward_backward,
-                                        "grad y"};
+                                        .shape = slope_shape,
+                                        .forward = softmax_backward_forward,
+                                        .backward = softmax_backward_backward,
+                                        .needs = "grad y"};
 
 /* dg = y (v - sum of v y), dy = v (g - sum of g y) - g (sum of v y) */
 static void softmax_backward_backward(Call *c, Tensor *v, Tensor **d) {
@@ -112,10 +112,10 @@ static const Op softmax_row = {"softmax",
                                "e^x along a dimension, divided by its sum: positive numbers that add up to 1.",
                                "tensor.randn(2,3):softmax()\n"
                                "tensor.randn(2,3,4):softmax(2)",
-                               along_shape,
-                               softmax_forward,
-                               softmax_backward,
-                               "out"};
+                               .shape = along_shape,
+                               .forward = softmax_forward,
+                               .backward = softmax_backward,
+                               .needs = "out"};
 
 Tensor *tensor_softmax(Tensor *x, long dim) {
   return op_call(&softmax_row, 1, &x, &(Param){.number = (double)dim});
@@ -134,10 +134,10 @@ static const Op log_softmax_backward_row = {"log_softmax_backward",
                                             "log_softmax's gradient: grad - e^y (sum of grad), y being log_softmax's result.",
                                             "tensor.randn(2,3):log_softmax_backward(tensor.randn(2,3))\n"
                                             "tensor.randn(2,3):log_softmax_backward(tensor.randn(2,3), 1)",
-                                            slope_shape,
-                                            log_softmax_backward_forward,
-                                            log_softmax_backward_backward,
-                                            "grad y"};
+                                            .shape = slope_shape,
+                                            .forward = log_softmax_backward_forward,
+                                            .backward = log_softmax_backward_backward,
+                                            .needs = "grad y"};
 
 /* dg = v - sum of v e^y, dy = -v e^y (sum of g) */
 static void log_softmax_backward_backward(Call *c, Tensor *v, Tensor **d) {
@@ -159,10 +159,10 @@ static const Op log_softmax_row = {"log_softmax",
                                    "Logarithm of softmax, exact where softmax is close to 0.",
                                    "tensor.randn(2,3):log_softmax()\n"
                                    "tensor.randn(2,3,4):log_softmax(2)",
-                                   along_shape,
-                                   log_softmax_forward,
-                                   log_softmax_backward,
-                                   "out"};
+                                   .shape = along_shape,
+                                   .forward = log_softmax_forward,
+                                   .backward = log_softmax_backward,
+                                   .needs = "out"};
 
 Tensor *tensor_log_softmax(Tensor *x, long dim) {
   return op_call(&log_softmax_row, 1, &x, &(Param){.number = (double)dim});
@@ -199,10 +199,10 @@ static const Op logsumexp_row = {"logsumexp",
                                  "tensor.randn(2,3):logsumexp()\n"
                                  "tensor.randn(2,3,4):logsumexp(2)\n"
                                  "tensor.randn(2,3,4):logsumexp({1,3}, true)",
-                                 fold_shape,
-                                 logsumexp_forward,
-                                 logsumexp_backward,
-                                 "x out"};
+                                 .shape = fold_shape,
+                                 .forward = logsumexp_forward,
+                                 .backward = logsumexp_backward,
+                                 .needs = "x out"};
 
 Tensor *tensor_logsumexp(Tensor *x, int count, const long *dims, bool keepdim) {
   return fold_op(&logsumexp_row, x, count, dims, keepdim, false);
