@@ -294,7 +294,8 @@ static bool propagate(Node *node, bool *want, Tensor **grads) {
     want[i] = in && in->node && in->node->mark & LEADS;
     grads[i] = NULL;
   }
-  node->op->backward(&c, node->pending, grads);
+  const bool fused = node->op->fused && !grad_enabled();
+  (fused ? node->op->fused : node->op->backward)(&c, node->pending, grads);
   if (nn_failed()) return false;
   for (int i = 0; i < node->n; i++) {
     if (!want[i] || !grads[i]) continue;

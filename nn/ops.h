@@ -76,7 +76,8 @@ struct Op {
   bool (*shape)(Call *call);   /* check the arguments, set ndim and shape of the result; the only step that explains errors */
   bool (*forward)(Call *call); /* fill call->out; NULL for ops that only view */
   void (*backward)(Call *call, Tensor *grad, Tensor **grads); /* in ops; NULL: no gradient */
-  const char *needs; /* what backward reads of: names of arguments and "out"; only these stay in memory */
+  void (*fused)(Call *call, Tensor *grad, Tensor **grads);    /* the same by kernels, where no graph is asked for; NULL: backward */
+  const char *needs; /* what both read of: names of arguments and "out"; only these stay in memory */
 };
 
 int ops_count(void);

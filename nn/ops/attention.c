@@ -150,7 +150,7 @@ static bool attention_forward(Call *c) {
   return attention_run(&a);
 }
 
-static void fused_backward(Call *c, Tensor *g, Tensor **d) {
+static void attention_fused(Call *c, Tensor *g, Tensor **d) {
   const int n = packed(c) ? 1 : SIDES;
   Tensor *grad[SIDES] = {0};
   for (int i = 0; i < n; i++)
@@ -163,7 +163,7 @@ static void fused_backward(Call *c, Tensor *g, Tensor **d) {
     if (c->want[i]) d[i] = grad[i];
 }
 
-/* ---- the same in ops, for a graph ---- */
+/* ---- the gradient in ops ---- */
 
 /* (...,T,heads*D) to (N,heads,T,D) */
 static Tensor *split_heads(const Call *c, Tensor *t) {
@@ -203,7 +203,7 @@ static Tensor *shares(const Call *c, Tensor *score) {
   return tensor_mul(tensor_softmax(tensor_add(score, mask), -1), tensor_gt(mask, tensor_full(HIDDEN, 0, NULL)));
 }
 
-static void graph_backward(Call *c, Tensor *g, Tensor **d) {
+static void attention_backward(Call *c, Tensor *g, Tensor **d) {
   Tensor *part[SIDES], *grad[SIDES];
   for (int i = 0; i < SIDES; i++) {
     Tensor *t = side(c, i);
@@ -227,10 +227,6 @@ static void graph_backward(Call *c, Tensor *g, Tensor **d) {
       if (c->want[i]) d[i] = grad[i];
 }
 
-static void attention_backward(Call *c, Tensor *g, Tensor **d) {
-  (grad_enabled() ? graph_backward : fused_backward)(c, g, d);
-}
-
 static const Op attention_row = {
     "scaled_dot_product_attention",
     "query, key?, value?, attn_mask:constant?, is_causal:boolean=false, heads:integer=1",
@@ -247,6 +243,7 @@ static const Op attention_row = {
     .shape = attention_shape,
     .forward = attention_forward,
     .backward = attention_backward,
+    .fused = attention_fused,
     .needs = "query key value attn_mask out"};
 
 Tensor *tensor_attention(Tensor *query, Tensor *key, Tensor *value, Tensor *attn_mask, bool is_causal, long heads) {

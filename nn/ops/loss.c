@@ -128,21 +128,18 @@ static bool cross_entropy_forward(Call *c) {
   return true;
 }
 
-/* With a graph: g softmax(x), and -g at the labels. */
-static Tensor *slope_with_graph(Tensor *x, Tensor *labels, Tensor *g) {
+/* g softmax(x), and -g at the labels */
+static void cross_entropy_backward(Call *c, Tensor *g, Tensor **d) {
+  Tensor *x = c->in[0], *labels = c->in[1];
   long column[NN_DIMS];
   memcpy(column, x->shape, sizeof column);
   column[x->ndim - 1] = 1;
   Tensor *at = tensor_reshape(labels, x->ndim, column), *each = tensor_reshape(g, x->ndim, column);
-  return tensor_scatter_add(tensor_mul(tensor_softmax(x, -1), each), -1, at, tensor_neg(each));
+  d[0] = tensor_scatter_add(tensor_mul(tensor_softmax(x, -1), each), -1, at, tensor_neg(each));
 }
 
-static void cross_entropy_backward(Call *c, Tensor *g, Tensor **d) {
+static void cross_entropy_fused(Call *c, Tensor *g, Tensor **d) {
   Tensor *x = c->in[0], *labels = c->in[1];
-  if (grad_enabled()) {
-    d[0] = slope_with_graph(x, labels, g);
-    return;
-  }
   d[0] = tensor_own(tensor_new(x->ndim, x->shape));
   Job j = {NULL, labels->data, g->data, c->extra[0]->data, d[0] ? d[0]->data : NULL, x->shape[x->ndim - 1]};
   if (d[0]) workers_for(tensor_numel(labels), ROWS, slope_rows, &j);
@@ -156,6 +153,7 @@ static const Op cross_entropy_row = {"cross_entropy",
                                      .shape = cross_entropy_shape,
                                      .forward = cross_entropy_forward,
                                      .backward = cross_entropy_backward,
+                                     .fused = cross_entropy_fused,
                                      .needs = "x labels"};
 
 Tensor *tensor_cross_entropy(Tensor *x, Tensor *labels) {

@@ -85,7 +85,7 @@ static Tensor *shifted(const Lstm *l) {
   return t;
 }
 
-static void fused_backward(Call *c, Tensor *g, Tensor **d) {
+static void lstm_fused(Call *c, Tensor *g, Tensor **d) {
   Tensor *h = first(c, H), *cell = first(c, C);
   Tensor *slope = tensor_own(tensor_new(3, c->extra[0]->shape));
   Tensor *before = tensor_own(tensor_new(3, (long[]){2, c->shape[1], c->shape[3]}));
@@ -97,7 +97,7 @@ static void fused_backward(Call *c, Tensor *g, Tensor **d) {
     if (i < c->n && c->want[i]) d[i] = tensor_select(before, 0, i - H);
 }
 
-/* ---- the same in ops, for a graph ---- */
+/* ---- the gradient in ops ---- */
 
 typedef struct Step {
   Tensor *gate[4], *h_before, *c_before, *y; /* y: tanh(c) */
@@ -146,7 +146,7 @@ static Tensor *step_back(Call *c, const Step *s, Tensor *g, long t, Tensor **dh,
   return slope;
 }
 
-static void graph_backward(Call *c, Tensor *g, Tensor **d) {
+static void lstm_backward(Call *c, Tensor *g, Tensor **d) {
   const long steps = c->shape[2], state[] = {c->shape[1], c->shape[3]};
   Step *step = memory_new((size_t)steps * sizeof *step);
   Tensor **slopes = memory_new((size_t)steps * 2 * sizeof *slopes), *dh = tensor_zeros(2, state), *dc = dh;
@@ -164,10 +164,6 @@ static void graph_backward(Call *c, Tensor *g, Tensor **d) {
   memory_free(slopes);
 }
 
-static void lstm_backward(Call *c, Tensor *g, Tensor **d) {
-  (grad_enabled() ? graph_backward : fused_backward)(c, g, d);
-}
-
 static const Op lstm_row = {
     "lstm",
     "inputs, weight_hh, indices:constant?, h?, c?",
@@ -181,6 +177,7 @@ static const Op lstm_row = {
     .shape = lstm_shape,
     .forward = lstm_forward,
     .backward = lstm_backward,
+    .fused = lstm_fused,
     .needs = "inputs weight_hh indices h c out"};
 
 Tensor *tensor_lstm(Tensor *inputs, Tensor *weight_hh, Tensor *indices, Tensor *h, Tensor *c) {

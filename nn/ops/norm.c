@@ -303,11 +303,26 @@ static bool batch_norm_activated_forward(Call *c) {
   return batch_norm_run(c, activation_read(c->param + EPS + 1));
 }
 
-/* Of training, and without a graph: as batch_norm_backward, the activation's slope being found again from x. */
-static void batch_norm_activated_train(Call *c, Activation a, Tensor *g, Tensor **d) {
+static void batch_norm_activated_backward(Call *c, Tensor *g, Tensor **d) {
+  Activation a = activation_read(c->param + EPS + 1);
   Rows m = rows_of(c->in[X]);
   const real *scale = c->extra[AFFINE]->data;
-  const Gate gate = {a, scale, scale + m.n};
+  Tensor *y = tensor_own(tensor_new(c->ndim, c->shape));
+  if (!y) return;
+  normalize_columns(m, c->in[X]->data, c->extra[MEAN]->data, scale, scale + m.n, a, y->data);
+  g = activation_gradient(a, g, y);
+  if (g) batch_norm_backward(c, g, d);
+}
+
+/* In training the activation's slope is found again from x, in the passes of batch_norm's gradient. */
+static void batch_norm_activated_fused(Call *c, Tensor *g, Tensor **d) {
+  if (!trains(c)) {
+    batch_norm_activated_backward(c, g, d);
+    return;
+  }
+  Rows m = rows_of(c->in[X]);
+  const real *scale = c->extra[AFFINE]->data;
+  const Gate gate = {activation_read(c->param + EPS + 1), scale, scale + m.n};
   const Normal x = {.x = c->in[X]->data, .mean = c->extra[MEAN]->data, .rstd = c->extra[RSTD]->data, .gate = &gate};
   Tensor *sums = tensor_own(tensor_new(3, (long[]){2, 1, m.n})), *weight = given(c, WEIGHT);
   if (!sums || !column_sums(m, &x, g->data, sums->data, sums->data + m.n)) return;
@@ -316,21 +331,6 @@ static void batch_norm_activated_train(Call *c, Activation a, Tensor *g, Tensor 
   Tensor *factor = weight ? tensor_mul(c->extra[RSTD], weight) : c->extra[RSTD];
   d[X] = tensor_own(tensor_new(c->ndim, c->shape));
   if (factor && d[X]) normalize_back(m, &x, g->data, factor->data, sums->data, sums->data + m.n, d[X]->data);
-}
-
-static void batch_norm_activated_backward(Call *c, Tensor *g, Tensor **d) {
-  Activation a = activation_read(c->param + EPS + 1);
-  if (trains(c) && !grad_enabled()) {
-    batch_norm_activated_train(c, a, g, d);
-    return;
-  }
-  Rows m = rows_of(c->in[X]);
-  const real *scale = c->extra[AFFINE]->data;
-  Tensor *y = tensor_own(tensor_new(c->ndim, c->shape));
-  if (!y) return;
-  normalize_columns(m, c->in[X]->data, c->extra[MEAN]->data, scale, scale + m.n, a, y->data);
-  g = activation_gradient(a, g, y);
-  if (g) batch_norm_backward(c, g, d);
 }
 
 static const Op batch_norm_activated_row = {
@@ -345,6 +345,7 @@ static const Op batch_norm_activated_row = {
     .shape = batch_norm_activated_shape,
     .forward = batch_norm_activated_forward,
     .backward = batch_norm_activated_backward,
+    .fused = batch_norm_activated_fused,
     .needs = "x weight"};
 
 Tensor *tensor_batch_norm_activated(Tensor *x, Tensor *weight, Tensor *bias, Tensor *running_mean, Tensor *running_var,
@@ -369,21 +370,7 @@ static bool layer_norm_forward(Call *c) {
   return true;
 }
 
-/* Without a graph all three come from one pass. */
-static void layer_norm_train(Call *c, Tensor *g, Tensor **d) {
-  Rows m = rows_of(c->in[0]);
-  const Normal x = {.x = c->in[0]->data, .mean = c->extra[0]->data, .rstd = c->extra[1]->data, .of_rows = true};
-  Tensor *sums = tensor_own(tensor_new(3, (long[]){2, 1, m.n})), *dx = tensor_own(tensor_new(c->ndim, c->shape));
-  if (!sums || !dx || !normalize_rows_back(m, &x, g->data, values(c, 1), dx->data, sums->data, sums->data + m.n)) return;
-  affine_backward(c, sums, d);
-  if (c->want[0]) d[0] = dx;
-}
-
 static void layer_norm_backward(Call *c, Tensor *g, Tensor **d) {
-  if (!grad_enabled()) {
-    layer_norm_train(c, g, d);
-    return;
-  }
   Tensor *x = as_rows(c->in[0]), *weight = given(c, 1), *mean, *rstd;
   g = as_rows(g);
   statistics(c, x, 1, c->param[0].number, &mean, &rstd);
@@ -392,6 +379,16 @@ static void layer_norm_backward(Call *c, Tensor *g, Tensor **d) {
     d[0] = tensor_reshape(normalize_input(h, x, mean, rstd, rstd, normalize_sums(h, x, mean, rstd, 1)), c->ndim, c->shape);
   }
   if (wanted(c, 1) || wanted(c, 2)) affine_backward(c, normalize_sums(g, x, mean, rstd, 0), d);
+}
+
+/* All three in one pass. */
+static void layer_norm_fused(Call *c, Tensor *g, Tensor **d) {
+  Rows m = rows_of(c->in[0]);
+  const Normal x = {.x = c->in[0]->data, .mean = c->extra[0]->data, .rstd = c->extra[1]->data, .of_rows = true};
+  Tensor *sums = tensor_own(tensor_new(3, (long[]){2, 1, m.n})), *dx = tensor_own(tensor_new(c->ndim, c->shape));
+  if (!sums || !dx || !normalize_rows_back(m, &x, g->data, values(c, 1), dx->data, sums->data, sums->data + m.n)) return;
+  affine_backward(c, sums, d);
+  if (c->want[0]) d[0] = dx;
 }
 
 static const Op layer_norm_row = {
@@ -404,6 +401,7 @@ static const Op layer_norm_row = {
     .shape = layer_norm_shape,
     .forward = layer_norm_forward,
     .backward = layer_norm_backward,
+    .fused = layer_norm_fused,
     .needs = "x weight"};
 
 Tensor *tensor_layer_norm(Tensor *x, Tensor *weight, Tensor *bias, double eps) {
@@ -462,12 +460,11 @@ static Tensor *masked(Call *c, Tensor *x) {
 }
 
 static void dropout_backward(Call *c, Tensor *g, Tensor **d) {
-  if (!c->extra[0])
-    d[0] = g;
-  else if (grad_enabled())
-    d[0] = tensor_mul(g, masked(c, tensor_ones(g->ndim, g->shape)));
-  else
-    d[0] = masked(c, g);
+  d[0] = c->extra[0] ? tensor_mul(g, masked(c, tensor_ones(g->ndim, g->shape))) : g;
+}
+
+static void dropout_fused(Call *c, Tensor *g, Tensor **d) {
+  d[0] = c->extra[0] ? masked(c, g) : g;
 }
 
 static const Op dropout_row = {"dropout",
@@ -479,7 +476,8 @@ static const Op dropout_row = {"dropout",
                                "tensor.randn(3):dropout(0.5, {training=false})",
                                .shape = dropout_shape,
                                .forward = dropout_forward,
-                               .backward = dropout_backward};
+                               .backward = dropout_backward,
+                               .fused = dropout_fused};
 
 Tensor *tensor_dropout(Tensor *x, double p, bool training) {
   return op_call(&dropout_row, 1, &x, (Param[]){{.number = p}, {.number = training}});

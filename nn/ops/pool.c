@@ -89,16 +89,16 @@ static bool max_pool2d_forward(Call *c) {
 }
 
 static void max_pool2d_backward(Call *c, Tensor *g, Tensor **d) {
-  Pool p;
-  if (!grad_enabled()) {
-    d[0] = tensor_own(tensor_new(4, c->in[0]->shape));
-    if (d[0] && describe(c, &p, c->in[0], c->in[0]->shape + 1, c->param))
-      pool_largest_back(&p, g->data, c->extra[0]->data, d[0]->data);
-    return;
-  }
   const long *x = c->in[0]->shape, image[] = {x[0], x[1] * x[2], x[3]}, map[] = {x[0], c->shape[1] * c->shape[2], x[3]};
   Tensor *places = tensor_reshape(c->extra[0], 3, map);
   d[0] = tensor_reshape(tensor_scatter_add(tensor_zeros(3, image), 1, places, tensor_reshape(g, 3, map)), 4, x);
+}
+
+static void max_pool2d_fused(Call *c, Tensor *g, Tensor **d) {
+  Pool p;
+  d[0] = tensor_own(tensor_new(4, c->in[0]->shape));
+  if (d[0] && describe(c, &p, c->in[0], c->in[0]->shape + 1, c->param))
+    pool_largest_back(&p, g->data, c->extra[0]->data, d[0]->data);
 }
 
 static const Op max_pool2d_row = {"max_pool2d",
@@ -109,7 +109,8 @@ static const Op max_pool2d_row = {"max_pool2d",
                                   "tensor.randn(1,7,5,1):max_pool2d(2, {stride=3, padding={0,1}})",
                                   .shape = max_pool2d_shape,
                                   .forward = max_pool2d_forward,
-                                  .backward = max_pool2d_backward};
+                                  .backward = max_pool2d_backward,
+                                  .fused = max_pool2d_fused};
 
 Tensor *tensor_max_pool2d(Tensor *x, const long kernel[2], const long stride[2], const long padding[2]) {
   return call_pool(&max_pool2d_row, x, kernel, stride, padding);
