@@ -9,6 +9,7 @@ local o = args {
   batch = {0, "samples in a step; 0: as the workload says"},
   save = {"", "folder that gets weights, inputs and the random numbers' place before the first step"},
   net = {"", "file that gets the weights after the last step"},
+  window = {false, "what a window costs: for GANs, turn about without one, with one that shows the training, with one at rest"},
   serve = {false, "time steps when told to: each line of standard input is a number of steps and one of threads"},
 }
 
@@ -87,9 +88,47 @@ function bench.train(t, networks, inputs)
   bench.loop(function() return t:step().loss end, networks, inputs)
 end
 
+local function nothing() end
+
+local function showing(t)
+  local w = window.open {title = "showing"}
+  if w.headless then error("--window needs a display", 0) end
+  w:watch(t)
+  return function() w:close() end
+end
+
+local function at_rest()
+  local w = window.open {title = "at rest"}
+  w:heatmap(tensor.rand(20, 20))
+  return function() w:close() end
+end
+
+-- Medians of turns of --steps steps; between two of them windows come and go.
+local function window_costs(t)
+  local kinds = {{"without a window", function() return nothing end}, {"one that shows the training", showing}, {"one at rest", at_rest}}
+  local took = {{}, {}, {}}
+  for turn = 1, 9 do
+    for i, kind in ipairs(kinds) do
+      local close = kind[2](t)
+      t:run {steps = warm}
+      local began = clock()
+      t:run {steps = o.steps}
+      took[i][turn] = 1000 * (clock() - began) / o.steps
+      close()
+    end
+  end
+  for i, kind in ipairs(kinds) do
+    table.sort(took[i])
+    local median, least = took[i][5], took[i][1]
+    print(("%-28s %.2f ms a step (%+.1f %%), at least %.2f (%+.1f %%)"):format(kind[1], median, 100 * (median / took[1][5] - 1),
+      least, 100 * (least / took[1][1] - 1)))
+  end
+end
+
 -- Two programs that are to be compared take steps of a tenth: a GAN enlarges the difference of their rounding so quickly that
 -- after five whole steps even PyTorch's two layouts differ by 1e-3.
 function bench.gan(t, networks, inputs)
+  if o.window then return window_costs(t) end
   if o.save ~= "" then t.optim_g.lr, t.optim_d.lr = t.optim_g.lr / 10, t.optim_d.lr / 10 end
   bench.loop(function()
     local report = t:step()
