@@ -8,7 +8,7 @@
 enum { LATELY = 50, MOST = 1024 }; /* batches over which accuracy is averaged; samples evaluated at a time */
 
 typedef struct Fit {
-  Module *model;
+  Module *model, *own_loss; /* the one or the other loss */
   const Loss *loss;
   Param param[NN_ARGS];
   Optimizer *optim;
@@ -37,12 +37,19 @@ static void report_accuracy(Report *r, double value) {
   report_set(r, "accuracy", isnan(before) ? value : before + share * (value - before));
 }
 
+static Tensor *loss_of(Fit *f, Tensor *y, Tensor *target) {
+  if (!y) return NULL;
+  Tensor *l = f->own_loss ? module_call(f->own_loss, 2, (Tensor *[]){y, target}) : f->loss->forward(f->param, y, target);
+  if (!l || tensor_numel(l) == 1) return l;
+  return nn_fail("loss: one number expected, as a sum or a mean gives, got %s", tensor_shape_text(l));
+}
+
 static bool fit_gradients(Trainer *t, const Update *u, double *loss) {
   Fit *f = t->self;
   Tensor *x, *labels;
   if (!trainer_batch(t, &x, &labels)) return false;
   Tensor *y = update_forward("model", f->model, x);
-  Tensor *l = y ? f->loss->forward(f->param, y, labels ? labels : x) : NULL;
+  Tensor *l = loss_of(f, y, labels ? labels : x);
   if (!l || !tensor_backward(l, NULL, u->n, u->param, 0)) return false;
   *loss = tensor_item(l);
   report_set(&t->report, "loss", *loss);
@@ -63,7 +70,7 @@ static bool evaluate_batch(Fit *f, Loader *l, long from, Sums *sums) {
   for (long i = 0; i < n; i++) which[i] = from + i;
   size_t scope = scope_enter();
   Tensor *labels, *x = dataset_batch(l->set, n, which, &labels), *y = x ? module_forward(f->model, x) : NULL;
-  Tensor *loss = y ? f->loss->forward(f->param, y, labels ? labels : x) : NULL;
+  Tensor *loss = loss_of(f, y, labels ? labels : x);
   if (loss) {
     sums->loss += tensor_item(loss) * (double)n;
     sums->hits += accuracy(y, labels) * (double)n;
@@ -119,8 +126,10 @@ static bool fit_step(Trainer *t) {
 /* ---- its state ---- */
 
 static int fit_modules(Trainer *t, const char **name, Module **m) {
-  name[0] = "model", m[0] = ((Fit *)t->self)->model;
-  return 1;
+  const Fit *f = t->self;
+  name[0] = "model", m[0] = f->model;
+  name[1] = "loss", m[1] = f->own_loss;
+  return f->own_loss ? 2 : 1;
 }
 
 static int fit_optims(Trainer *t, const char **name, Optimizer **o) {
@@ -136,6 +145,7 @@ static int fit_numbers(Trainer *t, TrainerNumber *number) {
 static void fit_free(Trainer *t) {
   Fit *f = t->self;
   module_drop(f->model);
+  module_drop(f->own_loss);
   optim_drop(f->optim);
   loader_drop(f->test);
 }
@@ -146,17 +156,20 @@ static const TrainerKind fit_kind = {
 
 /* ---- making ---- */
 
-static bool take_loss(Fit *f, const Loss *loss, const Param *params) {
+static bool take_loss(Fit *f, const FitOptions *o) {
+  const Param *given = o->loss_params;
   Signature s;
-  f->loss = loss;
-  if (!signature_parse(loss->args, &s)) return false;
-  for (int i = 0; i < s.count; i++) f->param[i] = params && !params[i].nil ? params[i] : s.arg[i].fallback;
+  f->own_loss = module_keep(o->own_loss);
+  f->loss = o->loss;
+  if (f->own_loss) return true;
+  if (!signature_parse(f->loss->args, &s)) return false;
+  for (int i = 0; i < s.count; i++) f->param[i] = given && !given[i].nil ? given[i] : s.arg[i].fallback;
   return true;
 }
 
 Trainer *fit_trainer_new(const FitOptions *o) {
   if (nn_failed()) return NULL;
-  const char *missing = !o->model ? "model" : !o->loss ? "loss" : !o->optim ? "optim" : !o->data ? "data" : NULL;
+  const char *missing = !o->model ? "model" : !o->loss && !o->own_loss ? "loss" : !o->optim ? "optim" : !o->data ? "data" : NULL;
   if (missing) return nn_fail("nn.Trainer: %s is missing", missing);
   if (!update_check("nn.Trainer", "model", o->model, "optim", o->optim)) return NULL;
   Trainer *t = trainer_new(&fit_kind, o->data, sizeof(Fit));
@@ -166,7 +179,7 @@ Trainer *fit_trainer_new(const FitOptions *o) {
   f->optim = optim_keep(o->optim);
   f->test = loader_keep(o->test);
   t->report.epoch_steps = loader_batches(o->data);
-  if (take_loss(f, o->loss, o->loss_params)) return t;
+  if (take_loss(f, o)) return t;
   trainer_drop(t);
   return NULL;
 }

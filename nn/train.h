@@ -145,6 +145,7 @@ typedef struct FitOptions {
   Module *model;
   const Loss *loss;
   const Param *loss_params; /* NULL: defaults */
+  Module *own_loss;         /* instead of loss: gets output and target, gives one number */
   Optimizer *optim;
   Loader *data; /* the target is the label, or x itself in data without labels */
   Loader *test; /* evaluated after each epoch; may be NULL */

@@ -345,7 +345,7 @@ case('image.grid(tensor.ones(2))', "image.grid: x must be (N,H,W) or (N,H,W,C), 
 case('gan.Trainer {}', "gan.Trainer: argument 1 (generator) is missing")
 case('gan.Trainer {generator = 5}', "gan.Trainer: argument 1 (generator): a module expected, got number 5")
 case('gan.Trainer {generatr = nn.ReLU()}', "unknown option 'generatr', did you mean 'generator'?")
-case('nn.Trainer {model = nn.Linear(1, 1), loss = 5, optim = 5, data = 5}', "nn.Trainer: loss: a loss expected, got number 5")
+case('nn.Trainer {model = nn.Linear(1, 1), loss = 5, optim = 5, data = 5}', "nn.Trainer: loss: a loss, or a module or a function of output and target expected, got number 5")
 
 for _, c in ipairs(cases) do
   local f = assert(load("return " .. c[1], "=code"))

@@ -187,6 +187,63 @@ check.run("training by hand", function()
   check.that(last < first / 10, "the loss falls")
 end)
 
+local function line_trainer(loss)
+  tensor.seed(3)
+  local x = tensor.randn(64, 2)
+  local net = nn.Linear(2, 2)
+  return nn.Trainer {
+    model = net, loss = loss, optim = optim.SGD(net:parameters(), {lr = 0.1}), data = data.loader(data.tensors(x), {batch = 16}),
+  }, net
+end
+
+check.run("losses of one's own", function()
+  local function mean_square(output, target) return (output - target):square():mean() end
+  local a, net_a = line_trainer(nn.MSELoss())
+  local b, net_b = line_trainer(mean_square)
+  local c = line_trainer(nn.module("Loss", {forward = function(self, output, target) return mean_square(output, target) end})())
+  for _, t in ipairs {a, b, c} do t:run {epochs = 2} end
+  check.near(b.report.loss, a.report.loss, 1e-6)
+  check.equal(c.report.loss, b.report.loss)
+  check.near(sum((net_a.weight - net_b.weight):abs()), 0, 1e-5)
+  check.near(b:evaluate(b.data), a:evaluate(a.data), 1e-6)
+  local file = os.tmpname()
+  b:save(file)
+  local resumed, net = line_trainer(mean_square)
+  resumed:resume(file)
+  resumed:step()
+  b:step()
+  check.equal(sum((net_b.weight - net.weight):abs()), 0)
+  os.remove(file)
+  b, net_b = nil, nil
+  collectgarbage()
+  collectgarbage()
+  check.error(function() line_trainer(function(output) return output end):step() end,
+    "nn.Trainer: step 1: loss: one number expected, as a sum or a mean gives, got (16,2)")
+  check.error(function() line_trainer(function() return 5 end):step() end, "must return a tensor, got number 5")
+  check.error(function() line_trainer(function() error("no such luck") end):step() end, "no such luck")
+  check.error(function() line_trainer(function(output) return output:sum() / 0 end):step() end, "nn.Trainer: ")
+end)
+
+check.run("a loss of one's own lives as long as its trainer", function()
+  local calls = 0
+  local watch = setmetatable({}, {__mode = "v"})
+  do
+    local t
+    t = line_trainer(function(output, target)
+      calls = calls + 1
+      return (output - target):abs():mean() * (t and 1 or 0)
+    end)
+    t:step()
+    collectgarbage()
+    t:step()
+    watch[1] = t
+  end
+  collectgarbage()
+  collectgarbage()
+  check.equal(calls, 2)
+  check.equal(watch[1], nil, "the circle of trainer, function and variable is collected")
+end)
+
 check.run("saving", function()
   local file = os.tmpname()
   local a, b = nn.Sequential {Net(2), nn.BatchNorm(2)}, nn.Sequential {Net(2), nn.BatchNorm(2)}

@@ -85,14 +85,35 @@ static Tensor *forward(Module *m, int n, Tensor *const *x) {
 
 /* ---- classes and instances ---- */
 
+static void push_instance(lua_State *L, const char *name) {
+  value_new(L, KIND_MODULE);
+  Module *m = module_custom(name, forward, NULL, value_forget);
+  if (m) m->data = m;
+  value_give(L, lua_gettop(L), m);
+  lua_pop(L, 1);
+}
+
+static int call_without_self(lua_State *L) { /* upvalue: the function */
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_replace(L, 1);
+  lua_call(L, lua_gettop(L) - 1, 1);
+  return 1;
+}
+
+void push_function_module(lua_State *L, const char *name, int function) {
+  function = lua_absindex(L, function);
+  push_instance(L, name);
+  value_fields(L, -1);
+  lua_pushvalue(L, function);
+  lua_pushcclosure(L, call_without_self, 1);
+  lua_setfield(L, -2, "forward");
+  lua_pop(L, 1);
+}
+
 /* Upvalues: the class, the metatable of its instances' fields, the name. The stack: the class and the arguments of init. */
 static int instantiate(lua_State *L) {
-  value_new(L, KIND_MODULE);
+  push_instance(L, lua_tostring(L, lua_upvalueindex(3)));
   lua_replace(L, 1);
-  Module *m = module_custom(lua_tostring(L, lua_upvalueindex(3)), forward, NULL, value_forget);
-  if (m) m->data = m;
-  value_give(L, 1, m);
-  lua_pop(L, 1);
   value_fields(L, 1);
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_setmetatable(L, -2);

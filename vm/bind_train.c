@@ -3,21 +3,24 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "vm.h"
+#include "module.h"
 
 /* ---- making trainers ---- */
 
-static void *given(lua_State *L, const Arguments *a, const char *who, const char *name, Kind kind) {
-  for (int i = 0; i < a->s->count; i++)
-    if (!strcmp(a->s->arg[i].name, name)) return a->place[i] ? value_check(L, a->place[i], kind, who, name) : NULL;
-  return NULL;
-}
-
-/* The parameter called name, from its place among those that are no tensors: a trainer's row has no others. */
-static const Param *param_of(const Arguments *a, const char *name) {
+static int argument_called(const Arguments *a, const char *name) {
   int i = 0;
   while (i < a->s->count - 1 && strcmp(a->s->arg[i].name, name)) i++;
-  return &a->param[i];
+  return i;
+}
+
+static void *given(lua_State *L, const Arguments *a, const char *who, const char *name, Kind kind) {
+  const int place = a->place[argument_called(a, name)];
+  return place ? value_check(L, place, kind, who, name) : NULL;
+}
+
+/* A trainer's row has no tensors, so parameters are numbered as arguments are. */
+static const Param *param_of(const Arguments *a, const char *name) {
+  return &a->param[argument_called(a, name)];
 }
 
 /* The objects among the arguments live as long as the trainer's box. */
@@ -55,21 +58,38 @@ static int gan_trainer_call(lua_State *L) {
   return 1;
 }
 
+/* A loss of nn's, or a module or a function of output and target. */
+static void take_loss(lua_State *L, Arguments *a, FitOptions *o) {
+  int *place = &a->place[argument_called(a, "loss")];
+  const LossValue *loss = value_test(L, *place, KIND_LOSS);
+  if (loss) {
+    o->loss = loss->row;
+    o->loss_params = loss->param;
+    return;
+  }
+  if (lua_type(L, *place) == LUA_TFUNCTION) {
+    push_function_module(L, "loss", *place);
+    *place = lua_gettop(L);
+  }
+  o->own_loss = value_test(L, *place, KIND_MODULE);
+  if (!o->own_loss)
+    bind_fail(L, "nn.Trainer: loss: a loss, or a module or a function of output and target expected, got %s",
+              value_type(L, *place));
+}
+
 static int fit_trainer_call(lua_State *L) {
   const char *who = "nn.Trainer";
   Arguments a;
   int last = lua_gettop(L);
   value_new(L, KIND_TRAINER);
   bind_arguments_to(L, 1, last, who, topic_signature(bind_topic(L)), &a);
-  LossValue *loss = given(L, &a, who, "loss", KIND_LOSS);
   FitOptions o = {
       .model = given(L, &a, who, "model", KIND_MODULE),
-      .loss = loss->row,
-      .loss_params = loss->param,
       .optim = given(L, &a, who, "optim", KIND_OPTIM),
       .data = given(L, &a, who, "data", KIND_LOADER),
       .test = given(L, &a, who, "test", KIND_LOADER),
   };
+  take_loss(L, &a, &o);
   int pushed = value_give(L, last + 1, fit_trainer_new(&o));
   anchor_parts(L, last + 1, &a);
   value_fields(L, last + 1);
@@ -323,8 +343,10 @@ static const Function functions_train[] = {
      "Trains a generator against a discriminator. One step: d_steps updates of D on real and generated samples, one of G.",
      gan_example, gan_trainer_call},
     {"nn.Trainer", "model:module, loss:any, optim:any, data:any, test:any?",
-     "Trains a network on a data set: forward, loss, backward, update. test is evaluated after each epoch.", fit_example,
-     fit_trainer_call},
+     "Trains a network on a data set: forward, loss, backward, update. loss is one of nn's, or a function(output, target) that "
+     "returns one number, the target being the label, or the sample itself where there are none. test is evaluated after each "
+     "epoch.",
+     fit_example, fit_trainer_call},
     {"trainer:run", "epochs:number?, steps:integer?", "Trains so much further, and returns when it is done.", "t:run{steps = 100}",
      trainer_run_call},
     {"trainer:start", "epochs:number?, steps:integer?",
