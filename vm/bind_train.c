@@ -83,13 +83,11 @@ static int fit_trainer_call(lua_State *L) {
   int last = lua_gettop(L);
   value_new(L, KIND_TRAINER);
   bind_arguments_to(L, 1, last, who, topic_signature(bind_topic(L)), &a);
-  FitOptions o = {
-      .model = given(L, &a, who, "model", KIND_MODULE),
-      .optim = given(L, &a, who, "optim", KIND_OPTIM),
-      .data = given(L, &a, who, "data", KIND_LOADER),
-      .test = given(L, &a, who, "test", KIND_LOADER),
-  };
+  FitOptions o = {.model = given(L, &a, who, "model", KIND_MODULE)};
   take_loss(L, &a, &o);
+  o.optim = given(L, &a, who, "optim", KIND_OPTIM);
+  o.data = given(L, &a, who, "data", KIND_LOADER);
+  o.test = given(L, &a, who, "test", KIND_LOADER);
   int pushed = value_give(L, last + 1, fit_trainer_new(&o));
   anchor_parts(L, last + 1, &a);
   value_fields(L, last + 1);
