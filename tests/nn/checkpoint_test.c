@@ -35,12 +35,6 @@ static size_t read_file(const char *path, uint8_t **bytes) {
   return n;
 }
 
-static void write_file(const char *path, const uint8_t *bytes, size_t n) {
-  FILE *f = fopen(path, "wb");
-  CHECK(f && fwrite(bytes, 1, n, f) == n);
-  fclose(f);
-}
-
 static void damage_is_refused_and_changes_nothing(void) {
   uint8_t *bytes;
   Set s = gan_set(GAN_HINGE, 13);
@@ -50,7 +44,7 @@ static void damage_is_refused_and_changes_nothing(void) {
   uint64_t before = state_of(&s);
   for (size_t i = 0, accepted = 0; i < n; i += 1 + i / 100) { /* densest at the beginning */
     bytes[i] ^= (uint8_t)(1 << i % 8);
-    write_file(path_of("bad.ckpt"), bytes, n);
+    file_put(path_of("bad.ckpt"), bytes, n);
     bytes[i] ^= (uint8_t)(1 << i % 8);
     accepted += trainer_load(s.t, path_of("bad.ckpt"), NULL);
     CHECK(!accepted);
@@ -58,7 +52,7 @@ static void damage_is_refused_and_changes_nothing(void) {
     CHECK(state_of(&s) == before);
   }
   for (size_t cut = 0; cut < n; cut += 1 + cut / 50) {
-    write_file(path_of("bad.ckpt"), bytes, cut);
+    file_put(path_of("bad.ckpt"), bytes, cut);
     CHECK(!trainer_load(s.t, path_of("bad.ckpt"), NULL));
     CHECK_ERROR("bad.ckpt is");
     CHECK(state_of(&s) == before);

@@ -1,11 +1,8 @@
 /* Storage, scopes, random numbers, workers, signatures and the rules of the graph. */
-#include "test.h"
+#include "folder.h"
 
 #include <sched.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "machine.h"
 
@@ -144,72 +141,57 @@ static void workers_survive_fork(void) {
   scope_leave(scope, NULL);
 }
 
-static void write_file(const char *folder, const char *name, const char *text) {
-  char path[300];
-  snprintf(path, sizeof path, "%s/%s", folder, name);
-  FILE *file = fopen(path, "w");
-  CHECK(file && fputs(text, file) >= 0);
-  if (file) fclose(file);
+/* ---- limits of control groups, of both versions ---- */
+
+static void put_text(const char *group, const char *name, const char *text) {
+  char path[512];
+  snprintf(path, sizeof path, "%s/%s", group, name);
+  file_put(path, text, strlen(text));
 }
 
-static void remove_all(const char *folder, int n, const char *const *names) {
-  char path[200];
-  for (int i = 0; i < n; i++) {
-    snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-    CHECK(!remove(path));
-  }
-}
-
-/* Quotas for two cores' time, half a core's and none, in both versions of control groups, on `cores` cores. */
-static void check_quotas(const char *groups, int cores) {
-  char cpu[200];
+/* Quotas for two cores' time, half a core's and none, on `cores` cores; name: of a folder for them. */
+static void check_quotas(const char *name, int cores) {
+  char groups[512], cpu[520];
+  snprintf(groups, sizeof groups, "%s", path_of(name));
   snprintf(cpu, sizeof cpu, "%s/cpu", groups);
-  CHECK(cores_usable(groups) == cores);
+  CHECK(!mkdir(groups, 0700) && cores_usable(groups) == cores);
   CHECK(!mkdir(cpu, 0700));
-  write_file(cpu, "cpu.cfs_period_us", "50000\n");
-  write_file(cpu, "cpu.cfs_quota_us", "-1\n");
+  put_text(cpu, "cpu.cfs_period_us", "50000\n");
+  put_text(cpu, "cpu.cfs_quota_us", "-1\n");
   CHECK(cores_usable(groups) == cores);
-  write_file(cpu, "cpu.cfs_quota_us", "25000\n");
+  put_text(cpu, "cpu.cfs_quota_us", "25000\n");
   CHECK(cores_usable(groups) == 1);
-  write_file(groups, "cpu.max", "max 100000\n");
+  put_text(groups, "cpu.max", "max 100000\n");
   CHECK(cores_usable(groups) == cores);
-  write_file(groups, "cpu.max", "150000 100000\n");
+  put_text(groups, "cpu.max", "150000 100000\n");
   CHECK(cores_usable(groups) == (cores < 2 ? cores : 2));
-  write_file(groups, "cpu.max", "1000 100000\n");
+  put_text(groups, "cpu.max", "1000 100000\n");
   CHECK(cores_usable(groups) == 1);
-  remove_all(groups, 4, (const char *[]){"cpu.max", "cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us", "cpu"});
 }
 
-/* Limits of both versions of control groups. */
 static void memory_is_what_the_container_may_use(void) {
-  char groups[] = "/tmp/gander-groups-XXXXXX", folder[200];
-  CHECK(mkdtemp(groups) != NULL);
-  const size_t all = memory_usable(groups);
-  snprintf(folder, sizeof folder, "%s/memory", groups);
-  CHECK(all > 0 && !mkdir(folder, 0700));
-  write_file(groups, "memory.max", "max\n");
-  CHECK(memory_usable(groups) == all);
-  write_file(groups, "memory.max", "1048576\n");
-  CHECK(memory_usable(groups) == 1048576);
-  write_file(groups, "memory.max", "9223372036854771712\n");
-  CHECK(memory_usable(groups) == all);
-  write_file(groups, "memory/memory.limit_in_bytes", "2097152\n");
-  CHECK(memory_usable(groups) == 2097152);
-  remove_all(groups, 4, (const char *[]){"memory.max", "memory/memory.limit_in_bytes", "memory", ""});
+  const size_t all = memory_usable(folder);
+  CHECK(all > 0 && !mkdir(path_of("memory"), 0700));
+  put_text(folder, "memory.max", "max\n");
+  CHECK(memory_usable(folder) == all);
+  put_text(folder, "memory.max", "1048576\n");
+  CHECK(memory_usable(folder) == 1048576);
+  put_text(folder, "memory.max", "9223372036854771712\n");
+  CHECK(memory_usable(folder) == all);
+  put_text(folder, "memory/memory.limit_in_bytes", "2097152\n");
+  CHECK(memory_usable(folder) == 2097152);
 }
 
 static void workers_are_as_many_as_usable_cores(void) {
-  char groups[] = "/tmp/gander-groups-XXXXXX";
-  CHECK(mkdtemp(groups) != NULL);
 #ifdef __linux__
   cpu_set_t set, one;
   CHECK(!sched_getaffinity(0, sizeof set, &set));
-  check_quotas(groups, CPU_COUNT(&set));
+  check_quotas("all", CPU_COUNT(&set));
   CPU_ZERO(&one);
   for (int i = 0; !CPU_COUNT(&one); i++)
     if (CPU_ISSET(i, &set)) CPU_SET(i, &one);
   CHECK(!sched_setaffinity(0, sizeof one, &one));
-  check_quotas(groups, 1);
+  check_quotas("one", 1);
   pid_t child = fork();
   if (!child) {
     unsetenv("GANDER_THREADS");
@@ -218,7 +200,6 @@ static void workers_are_as_many_as_usable_cores(void) {
   CHECK(child_did_well(child));
   CHECK(!sched_setaffinity(0, sizeof set, &set));
 #endif
-  CHECK(!rmdir(groups));
 }
 
 static void signatures_are_read(void) {
@@ -287,6 +268,7 @@ static void long_graphs_end_without_recursion(void) {
 }
 
 int main(void) {
+  if (!folder_new()) return 1;
   workers_are_as_many_as_usable_cores(); /* first: before there are threads */
   memory_is_what_the_container_may_use();
   cache_serves_what_was_dropped();

@@ -1,7 +1,5 @@
 /* Weights packed for kernels: packed once, anew after every kind of write, gone with the weight or when memory runs out. */
-#include "test.h"
-
-#include <stdlib.h>
+#include "folder.h"
 
 enum { LAYERS = 5, RESULTS = 3, SIZE = 10, STRIDE = 2, ROWS = 100 };
 
@@ -89,16 +87,12 @@ static void by_optimizer(Tensor *w) {
 }
 
 static void by_loading(Tensor *w) {
-  const char *folder = getenv("GANDER_TEST_OUT");
-  char path[300];
-  snprintf(path, sizeof path, "%s/kept.ckpt", folder ? folder : "/tmp");
   Module *from = module_custom("layer", NULL, NULL, NULL), *to = module_custom("layer", NULL, NULL, NULL);
   module_add_tensor(from, "weight", tensor_randn(w->ndim, w->shape), false);
   module_add_tensor(to, "weight", w, false);
-  CHECK(module_save(from, path) && module_load(to, path));
+  CHECK(module_save(from, path_of("layer")) && module_load(to, path_of("layer")));
   module_drop(from);
   module_drop(to);
-  remove(path);
 }
 
 static void writes_are_seen(void) {
@@ -224,6 +218,7 @@ static void every_allocation_may_fail(void) {
 }
 
 int main(void) {
+  if (!folder_new()) return 1;
   writes_are_seen();
   views_are_kept_apart();
   size_t scope = scope_enter();

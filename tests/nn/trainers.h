@@ -2,21 +2,9 @@
 #ifndef GANDER_TESTS_TRAINERS_H
 #define GANDER_TESTS_TRAINERS_H
 
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "test.h"
+#include "folder.h"
 
 enum { SAMPLES = 100, BATCH = 16, LATENT = 4 };
-static char folder[400]; /* of this test's files */
-
-static inline const char *path_of(const char *name) {
-  static char paths[4][512];
-  static unsigned next;
-  char *path = paths[next++ % 4];
-  snprintf(path, sizeof paths[0], "%s/%s", folder, name);
-  return path;
-}
 
 /* Points around eight places on a circle. */
 static inline Dataset *ring(long n) {
@@ -170,13 +158,6 @@ static inline double value_of(const Trainer *t, const char *name) {
   for (int i = 0; i < t->report.n; i++)
     if (!strcmp(t->report.name[i], name)) return t->report.value[i];
   return NAN;
-}
-
-/* Makes the folder. */
-static inline bool folder_new(void) {
-  const char *out = getenv("GANDER_TEST_OUT");
-  snprintf(folder, sizeof folder, "%s/trainer-XXXXXX", out ? out : "/tmp");
-  return mkdtemp(folder) != NULL;
 }
 
 #endif

@@ -1,11 +1,9 @@
 /* What windows and pictures are drawn with: shapes, images, ticks, panels, animations and the log. */
 #include <gif_lib.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "../../vm/view.h"
-#include "../nn/test.h"
+#include "../nn/folder.h"
 
 static char said[400];
 
@@ -336,11 +334,9 @@ static int frames_of(const char *path, int *width) {
   return n;
 }
 
-static void test_gif(const char *folder) {
-  char path[300];
+static void test_gif(void) {
+  const char *path = path_of("a.gif");
   int width = 0;
-  snprintf(path, sizeof path, "%s/a.gif", folder);
-  remove(path);
   Gif *g = gif_new(path);
   Canvas c = blank(32, 32);
   CHECK(gif_write(g) && access(path, F_OK)); /* without frames no file */
@@ -358,10 +354,9 @@ static void test_gif(const char *folder) {
 }
 
 /* Frames of noise: whatever their number, the file stays under a megabyte and keeps the first. */
-static void test_long_gif(const char *folder) {
-  char path[300];
+static void test_long_gif(void) {
+  const char *path = path_of("b.gif");
   int width = 0;
-  snprintf(path, sizeof path, "%s/b.gif", folder);
   Gif *g = gif_new(path);
   Canvas c = blank(128, 128);
   unsigned state = 1;
@@ -397,9 +392,8 @@ static int lines(const char *text) {
 }
 
 /* A run that is resumed at step 3 replaces the lines from there on. */
-static void test_log(const char *folder) {
-  char path[300];
-  snprintf(path, sizeof path, "%s/log.csv", folder);
+static void test_log(void) {
+  const char *path = path_of("log.csv");
   Report r = {.step = 1, .n = 2, .name = {"loss_g", "D(x)"}, .value = {0.5, (double)NAN}};
   Log *log = log_open(path, &r);
   for (; r.step <= 5; r.step++) CHECK(log_row(log, &r));
@@ -417,9 +411,8 @@ static void test_log(const char *folder) {
   CHECK_ERROR("/dev/null/x");
 }
 
-static void test_png(const char *folder) {
-  char path[300];
-  snprintf(path, sizeof path, "%s/a.png", folder);
+static void test_png(void) {
+  const char *path = path_of("a.png");
   Canvas c = blank(3, 2);
   canvas_fill(&c, (Rect){1, 0, 1, 1}, (Colour){255, 51, 0, 255});
   CHECK(canvas_save(&c, path));
@@ -434,7 +427,7 @@ static void test_png(const char *folder) {
 }
 
 int main(void) {
-  const char *folder = getenv("GANDER_TEST_OUT") ? getenv("GANDER_TEST_OUT") : "/tmp";
+  if (!folder_new()) return 1;
   test_fill();
   test_lines();
   test_crossing();
@@ -447,9 +440,9 @@ int main(void) {
   test_images_panel();
   test_other_panels();
   test_text();
-  test_gif(folder);
-  test_long_gif(folder);
-  test_log(folder);
-  test_png(folder);
+  test_gif();
+  test_long_gif();
+  test_log();
+  test_png();
   return test_done();
 }
