@@ -301,7 +301,9 @@ static int image_save_call(lua_State *L) {
   return image_save(bind_text(L, &a, 0), image) ? 0 : bind_error(L);
 }
 
-const Function functions_image[] = {{"image.load", "path:text", "A PNG or JPEG file as a tensor (H,W,C) of numbers from 0 to 1.",
+const Function functions_image[] = {{"image.load", "path:text",
+                                     "A PNG or JPEG file as a tensor (H,W,C) of numbers from 0 to 1, C 1 or 3. Transparency is put "
+                                     "over white, and a JPEG is turned as its camera was held.",
                                      "image.load(\"cat.png\")", image_load_call},
                                     {"image.save", "path:text, image:any",
                                      "Writes a tensor (H,W), (H,W,1) or (H,W,3) of numbers from 0 to 1 as a PNG file.",

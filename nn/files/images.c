@@ -14,6 +14,8 @@
 #include "../row.h"
 #include "picture.h"
 
+enum { EXIF_MARKER = JPEG_APP0 + 1 };
+
 /* What a decoder needs to keep across a jump. */
 typedef struct Decoding {
   jmp_buf out;
@@ -124,10 +126,35 @@ static void jpeg_warn(j_common_ptr jpeg, int level) {
   if (level < 0 && (code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER || code == JWRN_HUFF_BAD_CODE)) jpeg_stop(jpeg);
 }
 
+/* What the pixels become: grey or colour, or inks as printers have them, which is as far as the library goes. */
+static J_COLOR_SPACE jpeg_colours(J_COLOR_SPACE in_file) {
+  if (in_file == JCS_CMYK || in_file == JCS_YCCK) return JCS_CMYK;
+  return in_file == JCS_GRAYSCALE ? JCS_GRAYSCALE : JCS_RGB;
+}
+
+/* Cyan, magenta, yellow and black to red, green and blue: c (255 - ink) / 255 of what black leaves. Adobe's programs write 255
+ * less the ink. */
+static void from_inks(Picture *p, bool inverted) {
+  const uint8_t *ink = p->pixel;
+  uint8_t *out = p->pixel;
+  for (long i = 0, n = p->height * p->width; i < n; i++, ink += 4) {
+    const int left = inverted ? ink[3] : 255 - ink[3];
+    for (int c = 0; c < 3; c++) *out++ = (uint8_t)(((inverted ? ink[c] : 255 - ink[c]) * left + 127) / 255);
+  }
+  p->channels = 3;
+}
+
+static void jpeg_turn(Decoding *d, const struct jpeg_decompress_struct *jpeg) {
+  for (jpeg_saved_marker_ptr m = jpeg->marker_list; m; m = m->next)
+    if (m->marker == EXIF_MARKER && !picture_turn(d->picture, exif_orientation(m->data, m->data_length)))
+      say(d, "out of memory to turn it upright"), longjmp(d->out, 1);
+}
+
 static void jpeg_pixels(Decoding *d, struct jpeg_decompress_struct *jpeg) {
   jpeg_stdio_src(jpeg, d->file);
+  jpeg_save_markers(jpeg, EXIF_MARKER, 0xffff);
   jpeg_read_header(jpeg, TRUE);
-  jpeg->out_color_space = jpeg->jpeg_color_space == JCS_GRAYSCALE ? JCS_GRAYSCALE : JCS_RGB;
+  jpeg->out_color_space = jpeg_colours(jpeg->jpeg_color_space);
   jpeg_start_decompress(jpeg);
   size_t stride = (size_t)jpeg->output_width * (size_t)jpeg->output_components;
   if (!make_room(d, (long)jpeg->output_height, (long)jpeg->output_width, jpeg->output_components)) longjmp(d->out, 1);
@@ -135,6 +162,8 @@ static void jpeg_pixels(Decoding *d, struct jpeg_decompress_struct *jpeg) {
     uint8_t *row = d->picture->pixel + stride * jpeg->output_scanline;
     jpeg_read_scanlines(jpeg, &row, 1);
   }
+  if (jpeg->out_color_space == JCS_CMYK) from_inks(d->picture, jpeg->saw_Adobe_marker);
+  jpeg_turn(d, jpeg); /* before the markers go */
   jpeg_finish_decompress(jpeg);
 }
 

@@ -11,7 +11,11 @@ typedef struct Picture {
   char error[300];
 } Picture;
 
-/* A PNG or JPEG file; transparency over white. `room`: the most bytes to allocate. False: the error is set. */
+/* A PNG or JPEG file, upright; transparency over white. `room`: the most bytes to allocate. False: the error is set. */
 bool picture_decode(const char *path, size_t room, Picture *out);
+
+/* orientation.c: how the camera was held, as the EXIF standard numbers it, 1 to 8; 1, upright, when nothing is said. */
+int exif_orientation(const uint8_t *bytes, size_t n);
+bool picture_turn(Picture *p, int orientation); /* turns and mirrors it until it is upright; false without memory */
 
 #endif

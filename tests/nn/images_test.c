@@ -114,6 +114,60 @@ static void jpeg_is_read(void) {
   scope_leave(scope, NULL);
 }
 
+/* Half of cyan's ink, no magenta, all of yellow, and a fifth of black. */
+static void inks_become_colours(void) {
+  const double want[] = {127.5 * 0.8, 255 * 0.8, 0};
+  for (int adobe = 0; adobe < 2; adobe++) {
+    size_t scope = scope_enter();
+    const uint8_t ink[] = {127, 0, 255, 51}, rest[] = {128, 255, 0, 204};
+    write_jpeg(path_of("inks.jpg"), (Jpeg){8, 8, 4, adobe ? rest : ink, .one_colour = true, .adobe = adobe});
+    Tensor *t = image_load(path_of("inks.jpg"));
+    CHECK(t && t->shape[0] == 8 && t->shape[1] == 8 && t->shape[2] == 3);
+    for (int i = 0; t && i < 3 * 64; i++) CHECK_NEAR((double)t->data[i] * 255, want[i % 3], 4);
+    scope_leave(scope, NULL);
+  }
+}
+
+/* Squares a b / c d / e f, as they lie in the file when the camera was held so; from "Orientation" in Exif 2.3, 4.6.4. */
+static const char *const as_held[] = {"abcdef", "badcfe", "fedcba", "efcdab", "acebdf", "bdface", "fdbeca", "ecafdb"};
+
+enum { SQUARE = 8, SQUARES = 6 };
+
+static void check_upright(const char *path) {
+  size_t scope = scope_enter();
+  Tensor *t = image_load(path);
+  CHECK(t && t->shape[0] == 3 * SQUARE && t->shape[1] == 2 * SQUARE && t->shape[2] == 1);
+  for (int i = 0; t && i < SQUARES; i++) {
+    const long y = i / 2 * SQUARE + SQUARE / 2, x = i % 2 * SQUARE + SQUARE / 2;
+    CHECK_NEAR((double)t->data[y * t->shape[1] + x] * 255, 40 * i + 10, 3);
+  }
+  scope_leave(scope, NULL);
+}
+
+static void pictures_are_turned_upright(void) {
+  uint8_t little[] = "Exif\0\0II*\0\10\0\0\0\2\0\17\1\2\0\1\0\0\0x\0\0\0\22\1\3\0\1\0\0\0?\0\0\0\0\0\0\0";
+  uint8_t big[] = "Exif\0\0MM\0*\0\0\0\10\0\1\1\22\0\3\0\0\0\1\0?\0\0\0\0\0\0";
+  uint8_t pixel[SQUARES * SQUARE * SQUARE];
+  for (int held = 1; held <= 8; held++) {
+    const int across = held > 4 ? 3 : 2, width = across * SQUARE, height = SQUARES / across * SQUARE;
+    for (int i = 0; i < width * height; i++) {
+      const char square = as_held[held - 1][i / width / SQUARE * across + i % width / SQUARE];
+      pixel[i] = (uint8_t)(40 * (square - 'a') + 10);
+    }
+    little[36] = big[25] = (uint8_t)held;
+    write_jpeg(path_of("little.jpg"), (Jpeg){width, height, 1, pixel, .exif = little, .exif_bytes = sizeof little - 1});
+    check_upright(path_of("little.jpg"));
+    write_jpeg(path_of("big.jpg"), (Jpeg){width, height, 1, pixel, .exif = big, .exif_bytes = sizeof big - 1});
+    check_upright(path_of("big.jpg"));
+  }
+  for (unsigned cut = 0; cut < sizeof little - 1; cut++) { /* a block that says less is no reason not to show the picture */
+    write_jpeg(path_of("cut.jpg"), (Jpeg){24, 16, 1, pixel, .exif = little, .exif_bytes = cut});
+    size_t scope = scope_enter();
+    CHECK(image_load(path_of("cut.jpg")) != NULL);
+    scope_leave(scope, NULL);
+  }
+}
+
 /* Cut anywhere, a picture is an error; with a bit flipped it is an error or a picture, but never a crash. */
 static void broken_pictures_are_refused(void) {
   static uint8_t bytes[4096];
@@ -186,6 +240,8 @@ int main(void) {
   png_goes_round();
   every_kind_of_png_is_read();
   jpeg_is_read();
+  inks_become_colours();
+  pictures_are_turned_upright();
   broken_pictures_are_refused();
   pictures_become_a_data_set();
   CHECK(memory_use().live == live);
