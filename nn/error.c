@@ -1,6 +1,7 @@
 /* The one message that a failing function leaves behind. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "nn.h"
 
@@ -16,6 +17,17 @@ void *nn_fail(const char *format, ...) {
     failed = true;
   }
   return NULL;
+}
+
+void nn_fail_in(const char *format, ...) {
+  char where[600], what[sizeof message];
+  if (!failed) return;
+  va_list list;
+  va_start(list, format);
+  vsnprintf(where, sizeof where, format, list);
+  va_end(list);
+  memcpy(what, message, sizeof what);
+  snprintf(message, sizeof message, "%s: %.*s", where, (int)(sizeof message - sizeof where - 3), what);
 }
 
 bool nn_failed(void) {

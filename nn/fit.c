@@ -103,10 +103,8 @@ static bool test_if_due(Trainer *t) {
   double epochs = (double)(t->loader->epoch + loader_ended(t->loader)), loss, share;
   if (!f->test || f->tested >= epochs) return true;
   if (!fit_trainer_evaluate(t, f->test, &loss, &share)) {
-    char message[4096];
-    snprintf(message, sizeof message, "%s", nn_error());
-    nn_clear_error();
-    return nn_fail("nn.Trainer: evaluating the test set after epoch %.0f: %s", epochs, message), false;
+    nn_fail_in("nn.Trainer: evaluating the test set after epoch %.0f", epochs);
+    return false;
   }
   report_set(&t->report, "test_loss", loss);
   if (!isnan(share)) report_set(&t->report, "test_accuracy", share);

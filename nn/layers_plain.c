@@ -113,7 +113,7 @@ static Tensor *unflatten_forward(Module *m, int n, Tensor *const *x) {
   if (!layer_wants(n, x, 0, 0, "(N,...)")) return NULL;
   long dim = (long)m->param[0].number, shape[2 * NN_DIMS];
   const Param *size = &m->param[1];
-  if (!dim_check("Unflatten", x[0]->ndim, &dim)) return NULL;
+  if (!dim_check(x[0]->ndim, &dim)) return NULL;
   int ndim = x[0]->ndim - 1 + size->count;
   if (ndim > NN_DIMS) return nn_fail("the result would have %d dimensions, a tensor has at most %d", ndim, NN_DIMS);
   memcpy(shape, x[0]->shape, (size_t)dim * sizeof *shape);

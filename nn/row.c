@@ -86,6 +86,13 @@ bool call_fail(Call *c, const char *format, ...) {
   return false;
 }
 
+bool call_failed(Call *c) {
+  char who[400];
+  usage(c->op, who, sizeof who);
+  nn_fail_in("%s", who);
+  return false;
+}
+
 bool call_shape(Call *c, int ndim, const long *shape) {
   if (ndim > NN_DIMS) return call_fail(c, "the result would have %d dimensions, a tensor has at most %d", ndim, NN_DIMS);
   c->ndim = ndim;
@@ -125,9 +132,8 @@ bool call_check_dims(Call *c, int param, int ndim) {
   const Param *p = &c->param[param];
   bool seen[NN_DIMS] = {false};
   for (int i = 0; i < p->count; i++) {
-    long dim = p->list[i] < 0 ? p->list[i] + ndim : p->list[i];
-    if (dim < 0 || dim >= ndim)
-      return call_fail(c, "dimension %ld of a tensor with %d dimensions", p->list[i] < 0 ? p->list[i] : p->list[i] + 1, ndim);
+    long dim = p->list[i];
+    if (!dim_check(ndim, &dim)) return call_failed(c);
     if (seen[dim]) return call_fail(c, "dimension %ld given twice", dim + 1);
     seen[dim] = true;
   }
@@ -141,9 +147,9 @@ long shape_product(const long *shape, int from, int to) {
 }
 
 int call_get_dim(Call *c, int param, int ndim) {
-  long given = (long)c->param[param].number, dim = given < 0 ? given + ndim : given;
-  if (dim >= 0 && dim < ndim) return (int)dim;
-  call_fail(c, "dimension %ld of a tensor with %d dimension%s", given < 0 ? given : given + 1, ndim, ndim == 1 ? "" : "s");
+  long dim = (long)c->param[param].number;
+  if (dim_check(ndim, &dim)) return (int)dim;
+  call_failed(c);
   return -1;
 }
 
@@ -175,7 +181,8 @@ static bool check_given(Call *c) {
   }
   for (int i = 0; i < c->n; i++) {
     if (!c->in[i] && s->list) return call_fail(c, "tensor %d of the list is missing", i + 1);
-    if (c->in[i] && !c->in[i]->data) return call_fail(c, "the memory of its tensor %d was freed", i + 1);
+    if (c->in[i] && !c->in[i]->data)
+      return call_fail(c, "the memory of %s %s was freed", signature_slot(s, i)->name, tensor_shape_text(c->in[i]));
   }
   return true;
 }

@@ -22,6 +22,7 @@ struct Call {
 
 /* Sets the error "name(arguments): message" and returns false. */
 bool call_fail(Call *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool call_failed(Call *c);                             /* the same of a message that waits already */
 bool call_shape(Call *c, int ndim, const long *shape); /* sets the result's shape; true */
 bool call_same(Call *c);                               /* a shape function: as the first argument */
 bool call_broadcast(Call *c);                          /* a shape function: all tensors broadcast together */

@@ -63,11 +63,16 @@ long tensor_numel(const Tensor *t) {
   return n;
 }
 
-bool dim_check(const char *who, int ndim, long *dim) {
-  long given = *dim;
-  if (*dim < 0) *dim += ndim;
+bool dim_check(int ndim, long *dim) {
+  const long given = *dim;
+  if (given < 0) *dim += ndim;
   if (*dim >= 0 && *dim < ndim) return true;
-  nn_fail("%s: dimension %ld of a tensor with %d dimension%s", who, given < 0 ? given : given + 1, ndim, ndim == 1 ? "" : "s");
+  const long asked = given < 0 ? given : given + 1;
+  if (ndim)
+    nn_fail("dimension %ld of a tensor with %d dimension%s: 1..%d or -%d..-1 expected", asked, ndim, ndim == 1 ? "" : "s", ndim,
+            ndim);
+  else
+    nn_fail("dimension %ld of a tensor without dimensions", asked);
   return false;
 }
 

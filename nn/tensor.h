@@ -19,10 +19,11 @@ typedef struct Node Node;
 
 /* ---- errors ---------------------------------------------------------------------------- */
 
-void *nn_fail(const char *format, ...) __attribute__((format(printf, 1, 2))); /* keep the first message; always NULL */
-bool nn_failed(void);                                                         /* is a message waiting? */
-const char *nn_error(void);                                                   /* the message, "" when there is none */
-void nn_clear_error(void);                                                    /* after it was reported */
+void *nn_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));   /* keep the first message; always NULL */
+void nn_fail_in(const char *format, ...) __attribute__((format(printf, 1, 2))); /* put "where it failed: " before the message */
+bool nn_failed(void);                                                           /* is a message waiting? */
+const char *nn_error(void);                                                     /* the message, "" when there is none */
+void nn_clear_error(void);                                                      /* after it was reported */
 
 /* ---- memory ---------------------------------------------------------------------------- */
 
@@ -102,7 +103,7 @@ double tensor_item(const Tensor *t); /* of one element; NaN and an error otherwi
 bool tensor_same_shape(const Tensor *a, const Tensor *b);
 const char *tensor_shape_text(const Tensor *t); /* "(2,3)"; good for the next 16 calls */
 const char *shape_text(int ndim, const long *shape);
-bool dim_check(const char *who, int ndim, long *dim); /* -1 becomes ndim-1; error if outside */
+bool dim_check(int ndim, long *dim);                  /* -1 becomes ndim-1; error if outside */
 long index_at(const Tensor *indices, long i, long n); /* the i-th index, from 0; -1 and an error if not whole or not in 1..n */
 unsigned tensor_version(const Tensor *t);             /* counts in-place writes to its memory */
 

@@ -250,7 +250,7 @@ static void read_words(Parser *p) {
 }
 
 int args_call(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
+  if (lua_type(L, 1) != LUA_TTABLE) return bind_fail(L, "args: a table of options expected, got %s", value_type(L, 1));
   lua_settop(L, 1);
   lua_newtable(L);
   lua_getglobal(L, "arg");

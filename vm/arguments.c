@@ -58,10 +58,17 @@ static void begin(Reader *r) {
 
 /* ---- one value of each kind ---- */
 
+static const double MOST_WHOLE = 9007199254740992.0; /* what a double holds exactly */
+
 static bool whole(lua_State *L, int at, double *value) {
   if (lua_type(L, at) != LUA_TNUMBER) return false;
   *value = lua_tonumber(L, at);
-  return *value == floor(*value) && fabs(*value) <= 9007199254740992.0; /* what a double holds exactly */
+  return *value == floor(*value) && fabs(*value) <= MOST_WHOLE;
+}
+
+static void refuse_whole(const Reader *r, int i, const char *expected, int at) {
+  bool large = lua_type(r->L, at) == LUA_TNUMBER && fabs(lua_tonumber(r->L, at)) > MOST_WHOLE;
+  refuse(r, i, large ? "a whole number of at most 2^53" : expected, at);
 }
 
 static void read_tensor(Reader *r, int i, int at) {
@@ -97,7 +104,7 @@ static void read_number(Reader *r, int i, int at, Param *p) {
 }
 
 static void read_integer(Reader *r, int i, int at, Param *p) {
-  if (!whole(r->L, at, &p->number)) refuse(r, i, "a whole number", at);
+  if (!whole(r->L, at, &p->number)) refuse_whole(r, i, "a whole number", at);
 }
 
 static void read_boolean(Reader *r, int i, int at, Param *p) {
@@ -109,7 +116,7 @@ static const char dim_words[] = "a dimension, counted from 1 or from -1 backward
 
 static void read_dim(Reader *r, int i, int at, Param *p) {
   const char *words = r->s->arg[i].kind == ARG_DIM ? dim_words : "a position, counted from 1 or from -1 backwards,";
-  if (!whole(r->L, at, &p->number) || p->number == 0) refuse(r, i, words, at);
+  if (!whole(r->L, at, &p->number) || p->number == 0) refuse_whole(r, i, words, at);
   if (p->number > 0) p->number--;
 }
 
@@ -130,9 +137,9 @@ static void read_place(Reader *r, int i, int at, int place, Param *p) {
   ArgKind kind = r->s->arg[i].kind;
   double value = 0;
   bool ok = whole(r->L, at, &value);
-  if (kind == ARG_DIMS && (!ok || value == 0)) refuse(r, i, dim_words, at);
-  if (kind == ARG_SIZE && (!ok || value < -1)) refuse(r, i, "whole numbers from 0", at);
-  if (kind == ARG_PAIR && !ok) refuse(r, i, "a whole number or a pair {height, width}", at);
+  if (kind == ARG_DIMS && (!ok || value == 0)) refuse_whole(r, i, dim_words, at);
+  if (kind == ARG_SIZE && (!ok || value < -1)) refuse_whole(r, i, "whole numbers from 0", at);
+  if (kind == ARG_PAIR && !ok) refuse_whole(r, i, "a whole number or a pair {height, width}", at);
   if (kind == ARG_NUMBERS) {
     if (lua_type(r->L, at) != LUA_TNUMBER) refuse(r, i, "numbers", at);
     p->value[place] = lua_tonumber(r->L, at);

@@ -239,7 +239,8 @@ static int dataset_batch_call(lua_State *L) {
   bind_own_arguments(L, &a);
   double from = a.param[0].number, n = a.param[1].number;
   if (from < 1 || n < 1 || from + n - 1 > (double)d->n)
-    return bind_fail(L, "dataset:batch: samples %f to %f asked for, there are %d", from, from + n - 1, (int)d->n);
+    return bind_fail(L, "dataset:batch: samples %I to %I asked for, there are %d", (LUAI_UACINT)from, (LUAI_UACINT)(from + n - 1),
+                     (int)d->n);
   return push_samples(L, d, (long)from, (long)n, false);
 }
 

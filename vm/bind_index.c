@@ -20,13 +20,21 @@ static const char *place_text(lua_State *L, const long *at, int depth) {
   return lua_tostring(L, -1);
 }
 
+static void check_no_names(lua_State *L) { /* of the table on top, which has no numbered elements */
+  lua_pushnil(L);
+  if (lua_next(L, -2)) bind_fail(L, "tensor: a list of numbers expected, got a table with the key %s", value_type(L, -2));
+}
+
 /* The shape along the first elements of the table on top. */
 static int table_shape(lua_State *L, long *shape) {
   int ndim = 0, top = lua_gettop(L);
   while (lua_type(L, -1) == LUA_TTABLE) {
     if (ndim == NN_DIMS) return bind_fail(L, "tensor: tables nest deeper than %d, the most dimensions a tensor has", NN_DIMS);
     shape[ndim++] = (long)lua_rawlen(L, -1);
-    if (!shape[ndim - 1]) break;
+    if (!shape[ndim - 1]) {
+      check_no_names(L);
+      break;
+    }
     lua_rawgeti(L, -1, 1);
   }
   lua_settop(L, top);

@@ -37,11 +37,23 @@ void bind_push_param(lua_State *L, const Arg *arg, const Param *p) {
   }
 }
 
+static void push_scalar(lua_State *L, double value) {
+  Box *box = value_new(L, KIND_TENSOR);
+  size_t scope = scope_enter();
+  Tensor *t = tensor_scalar(value);
+  if (t) value_set(L, -1, box, t);
+  scope_leave(scope, NULL);
+  if (!t) bind_error(L);
+}
+
 /* An argument as it was given, read where it may have several forms; or its default. */
 static void push_argument(lua_State *L, const Arguments *a, int i, const Param *p) {
   ArgKind kind = a->s->arg[i].kind;
   bool list = kind == ARG_SIZE || kind == ARG_DIMS || kind == ARG_PAIR || kind == ARG_NUMBERS;
-  if (a->place[i] && !list)
+  bool number = (kind == ARG_TENSOR || kind == ARG_CONSTANT) && a->place[i] && lua_type(L, a->place[i]) == LUA_TNUMBER;
+  if (number)
+    push_scalar(L, lua_tonumber(L, a->place[i]));
+  else if (a->place[i] && !list)
     lua_pushvalue(L, a->place[i]);
   else
     bind_push_param(L, &a->s->arg[i], p);

@@ -12,7 +12,7 @@
 typedef struct Walk Walk;
 struct Walk {
   enum { SAVE, CHECK, TAKE } mode;
-  const char *path, *what; /* the file; "network" or "trainer" */
+  const char *path, *who, *what; /* the file; "module:load"; "network" or "trainer" */
   ArchiveWriter writer;
   Archive archive;
   char prefix[64];  /* "generator/" */
@@ -313,11 +313,15 @@ static bool walk_trainer(Walk *w, void *trainer) {
 /* ---- the three uses of a walk ---- */
 
 static bool save(Walk *w, bool (*walk)(Walk *, void *), void *object) {
-  if (nn_failed() || !archive_create(&w->writer, w->path)) return false;
+  bool ok = !nn_failed() && archive_create(&w->writer, w->path);
   w->mode = SAVE;
-  if (walk(w, object) && !nn_failed()) return archive_finish(&w->writer);
-  archive_cancel(&w->writer);
-  return false;
+  if (ok && !(walk(w, object) && !nn_failed())) {
+    archive_cancel(&w->writer);
+    ok = false;
+  }
+  ok = ok && archive_finish(&w->writer);
+  if (!ok) nn_fail_in("%s", w->who);
+  return ok;
 }
 
 static bool all_used(const Walk *w) {
@@ -330,7 +334,7 @@ static bool all_used(const Walk *w) {
 }
 
 static bool load(Walk *w, bool (*walk)(Walk *, void *), void *object) {
-  if (!archive_open(&w->archive, w->path)) return false;
+  if (!archive_open(&w->archive, w->path)) return nn_fail_in("%s", w->who), false;
   w->mode = CHECK;
   w->staged = memory_new((size_t)w->archive.entries * sizeof *w->staged);
   bool ok = w->staged && walk(w, object) && all_used(w);
@@ -343,15 +347,16 @@ static bool load(Walk *w, bool (*walk)(Walk *, void *), void *object) {
   while (w->next < w->stages) tensor_drop(w->staged[w->next++]);
   memory_free(w->staged);
   archive_close(&w->archive);
+  if (!ok) nn_fail_in("%s", w->who);
   return ok;
 }
 
 bool module_save(Module *m, const char *path) {
-  return m && save(&(Walk){.path = path, .what = "network"}, walk_network, m);
+  return m && save(&(Walk){.path = path, .who = "module:save", .what = "network"}, walk_network, m);
 }
 
 bool module_load(Module *m, const char *path) {
-  return m && load(&(Walk){.path = path, .what = "network"}, walk_network, m);
+  return m && load(&(Walk){.path = path, .who = "module:load", .what = "network"}, walk_network, m);
 }
 
 static bool at_rest(const Trainer *t) {
@@ -360,11 +365,12 @@ static bool at_rest(const Trainer *t) {
 
 bool trainer_save(Trainer *t, const char *path, const char *note) {
   char *text = (char *)(uintptr_t)note; /* only read */
-  return t && !nn_failed() && at_rest(t) && save(&(Walk){.path = path, .what = "trainer", .note = text}, walk_trainer, t);
+  return t && !nn_failed() && at_rest(t) &&
+         save(&(Walk){.path = path, .who = "trainer:save", .what = "trainer", .note = text}, walk_trainer, t);
 }
 
 bool trainer_load(Trainer *t, const char *path, char **note) {
-  Walk w = {.path = path, .what = "trainer"};
+  Walk w = {.path = path, .who = "trainer:resume", .what = "trainer"};
   bool ok = t && !nn_failed() && at_rest(t) && load(&w, walk_trainer, t);
   if (note) *note = ok ? w.note : NULL;
   if (!ok || !note) memory_free(w.note);

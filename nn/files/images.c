@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <jpeglib.h>
 #include <jerror.h>
@@ -270,15 +271,26 @@ static bool picture_of(const Tensor *image, Picture *p) {
   return p->pixel != NULL;
 }
 
+/* A PNG called .jpg would deceive other programs. */
+static bool check_name(const char *path) {
+  static const char *const others[] = {".jpg", ".jpeg", ".gif"};
+  const char *ending = strrchr(path, '.');
+  for (size_t i = 0; ending && i < sizeof others / sizeof *others; i++)
+    if (!strcasecmp(ending, others[i]))
+      return nn_fail("image.save: %s: pictures are written as PNG, so a name that ends in .png is expected", path), false;
+  return true;
+}
+
 bool image_save(const char *path, Tensor *image) {
   Picture p;
-  if (!image || nn_failed() || !picture_of(image, &p)) return false;
+  if (!image || nn_failed() || !check_name(path) || !picture_of(image, &p)) return false;
   SafeFile *to = safe_open(path);
   Decoding d = {.picture = &p};
   bool ok = to && png_encode(&d, to);
   memory_free(p.pixel);
-  if (ok) return safe_close(to);
-  safe_cancel(to);
-  if (*p.error) nn_fail("image.save: %s: %s", path, p.error);
-  return false;
+  if (!ok) safe_cancel(to);
+  if (*p.error) nn_fail("%s: %s", path, p.error);
+  ok = ok && safe_close(to);
+  if (!ok) nn_fail_in("image.save");
+  return ok;
 }

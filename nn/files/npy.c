@@ -191,9 +191,9 @@ static bool write_header(SafeFile *f, const Tensor *t) {
 
 bool npy_save(const char *path, Tensor *t) {
   if (!t || nn_failed()) return false;
-  if (!t->data) return nn_fail("save(x, path): the tensor's memory was freed"), false;
+  if (!t->data) return nn_fail("tensor:save: the tensor's memory was freed"), false;
   SafeFile *f = safe_open(path);
-  if (!f) return false;
+  if (!f) return nn_fail_in("tensor:save"), false;
   write_header(f, t); /* what goes wrong with writing is told by safe_close */
   float chunk[4096];
   for (long at = 0, n = tensor_numel(t); at < n;) {
@@ -201,5 +201,7 @@ bool npy_save(const char *path, Tensor *t) {
     while (at < n && count < 4096) chunk[count++] = (float)t->data[at++];
     safe_write(f, chunk, (size_t)count * sizeof *chunk);
   }
-  return safe_close(f);
+  bool ok = safe_close(f);
+  if (!ok) nn_fail_in("tensor:save");
+  return ok;
 }

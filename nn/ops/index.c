@@ -16,12 +16,9 @@ static int see_around(Call *c, const Tensor *x, Pick *p) {
 /* An error in the op's name tells which index is none. */
 bool call_check_indices(Call *c, const Tensor *indices, long side) {
   long n = tensor_numel(indices), i = 0;
-  char why[256];
   if (pick_check(indices->data, n, side)) return true;
   while (i < n && index_at(indices, i, side) >= 0) i++;
-  snprintf(why, sizeof why, "%s", nn_error());
-  nn_clear_error();
-  return call_fail(c, "%s", why);
+  return call_failed(c);
 }
 
 static bool run_pick(Call *c, const Tensor *x, const Tensor *indices, Pick *p) {

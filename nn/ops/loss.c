@@ -1,5 +1,4 @@
 /* Losses of logits, each one op: binary cross entropy element by element, cross entropy of labels row by row. */
-#include <stdio.h>
 #include <string.h>
 
 #include "../kernels/softmax.h"
@@ -107,21 +106,10 @@ static void slope_rows(void *job, long from, long to) {
   }
 }
 
-static bool check_labels(Call *c, const Tensor *labels, long classes) {
-  char why[256];
-  for (long i = 0, n = tensor_numel(labels); i < n; i++) {
-    if (index_at(labels, i, classes) >= 0) continue;
-    snprintf(why, sizeof why, "%s", nn_error());
-    nn_clear_error();
-    return call_fail(c, "%s", why);
-  }
-  return true;
-}
-
 static bool cross_entropy_forward(Call *c) {
   Tensor *x = c->in[0], *labels = c->in[1];
   const long rows = tensor_numel(labels), classes = x->shape[x->ndim - 1];
-  if (!check_labels(c, labels, classes)) return false;
+  if (!call_check_indices(c, labels, classes)) return false;
   c->extra[0] = tensor_new(x->ndim, x->shape);
   if (!c->extra[0]) return false;
   workers_for(rows, ROWS, lose_rows, &(Job){x->data, labels->data, NULL, c->extra[0]->data, c->out->data, classes});

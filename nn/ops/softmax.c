@@ -57,7 +57,7 @@ static bool check_dim(Call *c) {
   int ndim = c->in[0]->ndim;
   long dim = (long)c->param[0].number;
   if (!ndim) return call_fail(c, "x must have at least one dimension, got %s", tensor_shape_text(c->in[0]));
-  return dim_check(c->op->name, ndim, &dim);
+  return dim_check(ndim, &dim) || call_failed(c);
 }
 
 static bool along_shape(Call *c) {
