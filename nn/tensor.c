@@ -68,9 +68,10 @@ bool dim_check(int ndim, long *dim) {
   if (given < 0) *dim += ndim;
   if (*dim >= 0 && *dim < ndim) return true;
   const long asked = given < 0 ? given : given + 1;
-  if (ndim)
-    nn_fail("dimension %ld of a tensor with %d dimension%s: 1..%d or -%d..-1 expected", asked, ndim, ndim == 1 ? "" : "s", ndim,
-            ndim);
+  if (ndim > 1)
+    nn_fail("dimension %ld of a tensor with %d dimensions: 1..%d or -%d..-1 expected", asked, ndim, ndim, ndim);
+  else if (ndim)
+    nn_fail("dimension %ld of a tensor with 1 dimension: 1 or -1 expected", asked);
   else
     nn_fail("dimension %ld of a tensor without dimensions", asked);
   return false;

@@ -239,9 +239,11 @@ static void read_value(Reader *r, int i, int at) {
 
 /* ---- positions ---- */
 
-/* May an empty table stand for it? */
-static bool may_be_empty(ArgKind kind) {
-  return kind == ARG_TENSORS || kind == ARG_DIMS || kind == ARG_SIZE || kind == ARG_MODULES || kind == ARG_ANY;
+/* May an empty table stand for it? For a tensor that must be given it is a mistake, rather than options that leave it out. */
+static bool may_be_empty(const Arg *arg) {
+  const ArgKind kind = arg->kind;
+  return (kind == ARG_TENSOR && !arg->optional) || kind == ARG_TENSORS || kind == ARG_DIMS || kind == ARG_SIZE ||
+         kind == ARG_MODULES || kind == ARG_ANY;
 }
 
 static int argument_named(const Signature *s, const char *name) {
@@ -255,11 +257,11 @@ static int argument_named(const Signature *s, const char *name) {
 static bool has_options(const Reader *r, int first, int last) {
   lua_State *L = r->L;
   if (last < first || lua_type(L, last) != LUA_TTABLE) return false;
-  ArgKind kind = last - first < r->s->count ? r->s->arg[last - first].kind : ARG_NUMBER;
-  if (kind == ARG_TABLE) return false;
+  const Arg none = {.kind = ARG_NUMBER}, *arg = last - first < r->s->count ? &r->s->arg[last - first] : &none;
+  if (arg->kind == ARG_TABLE) return false;
   lua_pushnil(L);
-  if (!lua_next(L, last)) return !may_be_empty(kind);
-  bool named = lua_type(L, -2) == LUA_TSTRING && (kind != ARG_ANY || argument_named(r->s, lua_tostring(L, -2)) >= 0);
+  if (!lua_next(L, last)) return !may_be_empty(arg);
+  bool named = lua_type(L, -2) == LUA_TSTRING && (arg->kind != ARG_ANY || argument_named(r->s, lua_tostring(L, -2)) >= 0);
   lua_pop(L, 2);
   return named;
 }

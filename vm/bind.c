@@ -39,6 +39,23 @@ int bind_error(lua_State *L) {
   return lua_error(L);
 }
 
+Tensor *bind_call_back(lua_CFunction call, const void *job) {
+  lua_State *L = engine_state();
+  const int top = lua_gettop(L);
+  if (!lua_checkstack(L, 4)) return nn_fail("the stack of Lua is full");
+  lua_pushcfunction(L, call);
+  lua_pushlightuserdata(L, (void *)job);
+  bool ok = lua_pcall(L, 1, 1, 0) == LUA_OK;
+  Tensor *result = ok ? value_test(L, -1, KIND_TENSOR) : NULL;
+  if (!ok)
+    nn_fail("%s", lua_isstring(L, -1) ? lua_tostring(L, -1) : lua_pushfstring(L, "the error is a %s, not a text", luaL_typename(L, -1)));
+  else if (!result)
+    nn_fail("must return a tensor, got %s", value_type(L, -1));
+  if (result) result = scope_leave(scope_enter(), result); /* the scope's, since its box goes */
+  lua_settop(L, top);
+  return result;
+}
+
 Tensor *bind_tensor(lua_State *L, int index) {
   if (lua_type(L, index) == LUA_TNUMBER) return tensor_scalar(lua_tonumber(L, index));
   return value_test(L, index, KIND_TENSOR);

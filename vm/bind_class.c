@@ -51,36 +51,24 @@ int class_forward(lua_State *L, Module *m) {
   return lua_gettop(L) - 1;
 }
 
-static int forward_protected(lua_State *L) {
-  Module *m = lua_touserdata(L, 1);
-  int n = (int)lua_tointeger(L, 2);
-  Tensor *const *x = lua_touserdata(L, 3);
-  lua_settop(L, 0);
-  luaL_checkstack(L, n + 4, m->name);
-  push_forward(L, m);
-  for (int i = 0; i < n; i++) value_push(L, KIND_TENSOR, x[i]);
-  lua_call(L, n + 1, 1);
+typedef struct Forward {
+  Module *module;
+  int n;
+  Tensor *const *x;
+} Forward;
+
+static int call_forward(lua_State *L) {
+  const Forward *f = lua_touserdata(L, 1);
+  luaL_checkstack(L, f->n + 4, f->module->name);
+  push_forward(L, f->module);
+  for (int i = 0; i < f->n; i++) value_push(L, KIND_TENSOR, f->x[i]);
+  lua_call(L, f->n + 1, 1);
   return 1;
 }
 
-/* Called from C, inside a Sequential or a trainer: what goes wrong in Lua becomes an error of the library. */
+/* Called from C, inside a Sequential or a trainer. */
 static Tensor *forward(Module *m, int n, Tensor *const *x) {
-  lua_State *L = engine_state();
-  if (!lua_checkstack(L, 8)) return nn_fail("%s: the stack of Lua is full", m->name);
-  int top = lua_gettop(L);
-  lua_pushcfunction(L, forward_protected);
-  lua_pushlightuserdata(L, m);
-  lua_pushinteger(L, n);
-  lua_pushlightuserdata(L, (void *)x);
-  bool ok = lua_pcall(L, 3, 1, 0) == LUA_OK;
-  Tensor *y = ok ? value_test(L, -1, KIND_TENSOR) : NULL;
-  if (!ok)
-    nn_fail("%s", lua_tostring(L, -1) ? lua_tostring(L, -1) : "the error has no text");
-  else if (!y)
-    nn_fail("forward must return a tensor, got %s", value_type(L, -1));
-  if (y) y = scope_leave(scope_enter(), y); /* the scope's, since the box goes */
-  lua_settop(L, top);
-  return y;
+  return bind_call_back(call_forward, &(Forward){m, n, x});
 }
 
 /* ---- classes and instances ---- */

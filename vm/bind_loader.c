@@ -14,7 +14,7 @@ typedef struct Augment {
   Tensor *x;
 } Augment;
 
-static int augment_protected(lua_State *L) {
+static int call_augment(lua_State *L) {
   const Augment *a = lua_touserdata(L, 1);
   value_push(L, KIND_LOADER, a->loader);
   value_fields(L, -1);
@@ -25,22 +25,10 @@ static int augment_protected(lua_State *L) {
 }
 
 static Tensor *augment_batch(void *loader, Tensor *x) {
-  Augment a = {loader, x};
-  lua_State *L = engine_state();
-  if (!lua_checkstack(L, 4)) return nn_fail("data.loader: augment: the stack of Lua is full");
-  lua_pushcfunction(L, augment_protected);
-  lua_pushlightuserdata(L, &a);
-  bool ok = lua_pcall(L, 1, 1, 0) == LUA_OK;
-  Tensor *out = ok ? value_test(L, -1, KIND_TENSOR) : NULL;
-  if (!ok)
-    nn_fail("data.loader: augment: %s", lua_tostring(L, -1) ? lua_tostring(L, -1) : "the error has no text");
-  else if (!out)
-    nn_fail("data.loader: augment must return a tensor, got %s", value_type(L, -1));
-  else if (!out->ndim || out->shape[0] != x->shape[0])
-    out = nn_fail("data.loader: augment must return as many samples as it got, %ld; it returned %s", x->shape[0],
-                  tensor_shape_text(out));
-  if (out) out = scope_leave(scope_enter(), out); /* the scope's, since its box goes */
-  lua_pop(L, 1);
+  Tensor *out = bind_call_back(call_augment, &(Augment){loader, x});
+  if (out && (!out->ndim || out->shape[0] != x->shape[0]))
+    out = nn_fail("must return as many samples as it got, %ld; it returned %s", x->shape[0], tensor_shape_text(out));
+  if (!out) nn_fail_in("data.loader: augment");
   return out;
 }
 

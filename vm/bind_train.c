@@ -195,9 +195,11 @@ static bool trainer_set_field(lua_State *L, void *object, const char *key) {
   }
   if (!find_number(t, key, &number) || !strcmp(key, "loss")) return false;
   double value = lua_type(L, 3) == LUA_TNUMBER ? lua_tonumber(L, 3) : NAN;
-  if (!(value >= number.least && value <= number.most) || (number.whole && value != floor(value)))
-    bind_fail(L, "trainer: %s must be a %snumber from %f to %f, got %s", key, number.whole ? "whole " : "", number.least,
-              number.most, value_type(L, 3));
+  if (!(value >= number.least && value <= number.most) || (number.whole && value != floor(value))) {
+    char range[80];
+    snprintf(range, sizeof range, "%snumber from %.15g to %.15g", number.whole ? "whole " : "", number.least, number.most);
+    bind_fail(L, "trainer: %s must be a %s, got %s", key, range, value_type(L, 3));
+  }
   *number.value = value;
   return true;
 }

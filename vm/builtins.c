@@ -48,7 +48,9 @@ static int flops_call(lua_State *L) {
 }
 
 static int quit_call(lua_State *L) {
-  engine_exit(L, (int)(luaL_optinteger(L, 1, 0) & 255), false);
+  Arguments a;
+  bind_own_arguments(L, &a);
+  engine_exit(L, (int)((long)a.param[0].number & 255), false);
 }
 
 const Function functions_engine[] = {

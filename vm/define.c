@@ -111,8 +111,8 @@ static void define_row(lua_State *L) {
   Signature s;
   check_row(L);
   const char *args = row_text(L, 2), *help = row_text(L, 3), *example = row_text(L, 4);
-  if (!signature_parse(args, &s)) bind_error(L);
   lua_rawgeti(L, -1, 1);
+  if (!signature_parse(args, &s)) nn_fail_in("define: %s", lua_tostring(L, -1)), bind_error(L);
   Topic *t = topic_add("", lua_tostring(L, -1), args, help, example, NULL);
   if (!t) bind_fail(L, "define: too many functions");
   lua_pop(L, 1);

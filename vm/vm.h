@@ -118,7 +118,10 @@ const Topic *bind_topic_of(lua_State *L, int index);  /* of a function made from
 const char *bind_field_names(Kind kind);              /* "lr step", "" */
 int bind_error(lua_State *L);                         /* raises nn_error() as a Lua error, clears it; the one road */
 int bind_fail(lua_State *L, const char *format, ...); /* raises an error with the user's line; format as lua_pushfstring */
-Tensor *bind_tensor(lua_State *L, int index);         /* a tensor, or a number as a tensor without dimensions; else NULL */
+/* From C that a network or a trainer calls into Lua: protected, call(job) must return a tensor, which becomes the scope's. What
+ * goes wrong in Lua becomes an error of the library. */
+Tensor *bind_call_back(lua_CFunction call, const void *job);
+Tensor *bind_tensor(lua_State *L, int index); /* a tensor, or a number as a tensor without dimensions; else NULL */
 
 /* ---- arguments (arguments.c) ---- */
 
