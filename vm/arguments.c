@@ -357,6 +357,12 @@ void bind_own_arguments(lua_State *L, Arguments *out) {
   bind_arguments(L, t->self < 0 ? 1 : 2, t->who, topic_signature(t), out);
 }
 
+int bind_begin(lua_State *L, Kind kind, Arguments *out) {
+  bind_own_arguments(L, out);
+  value_new(L, kind);
+  return lua_gettop(L);
+}
+
 const char *bind_text(lua_State *L, const Arguments *a, int i) {
   if (a->place[i]) return lua_tostring(L, a->place[i]);
   const Arg *arg = &a->s->arg[i];

@@ -48,7 +48,8 @@ Tensor *bind_call_back(lua_CFunction call, const void *job) {
   bool ok = lua_pcall(L, 1, 1, 0) == LUA_OK;
   Tensor *result = ok ? value_test(L, -1, KIND_TENSOR) : NULL;
   if (!ok)
-    nn_fail("%s", lua_isstring(L, -1) ? lua_tostring(L, -1) : lua_pushfstring(L, "the error is a %s, not a text", luaL_typename(L, -1)));
+    nn_fail("%s",
+            lua_isstring(L, -1) ? lua_tostring(L, -1) : lua_pushfstring(L, "the error is a %s, not a text", luaL_typename(L, -1)));
   else if (!result)
     nn_fail("must return a tensor, got %s", value_type(L, -1));
   if (result) result = scope_leave(scope_enter(), result); /* the scope's, since its box goes */

@@ -8,13 +8,6 @@
 
 #include "vm.h"
 
-/* Reads the arguments of the running function and pushes an empty box; its index. */
-static int begin(lua_State *L, Kind kind, Arguments *a) {
-  bind_own_arguments(L, a);
-  value_new(L, kind);
-  return lua_gettop(L);
-}
-
 static long integer_of(const Arguments *a, int param) {
   return (long)a->param[param].number;
 }
@@ -23,13 +16,13 @@ static long integer_of(const Arguments *a, int param) {
 
 static int data_idx_call(lua_State *L) {
   Arguments a;
-  int at = begin(L, KIND_DATASET, &a);
+  int at = bind_begin(L, KIND_DATASET, &a);
   return value_give(L, at, data_idx(bind_text(L, &a, 0), bind_text(L, &a, 1)));
 }
 
 static int data_glyphs_call(lua_State *L) {
   Arguments a;
-  int at = begin(L, KIND_DATASET, &a);
+  int at = bind_begin(L, KIND_DATASET, &a);
   if (integer_of(&a, 0) < 1) return bind_fail(L, "data.glyphs: n must be at least 1, got %d", (int)integer_of(&a, 0));
   return value_give(L, at, data_glyphs(integer_of(&a, 0), (uint64_t)integer_of(&a, 1)));
 }
@@ -47,7 +40,7 @@ static bool copy_labels(Dataset *d, const Tensor *labels) {
 
 static int data_tensors_call(lua_State *L) {
   Arguments a;
-  int at = begin(L, KIND_DATASET, &a);
+  int at = bind_begin(L, KIND_DATASET, &a);
   Tensor *x = value_check(L, a.place[0], KIND_TENSOR, "data.tensors", "argument 1 (x)");
   Tensor *labels = a.place[1] ? value_check(L, a.place[1], KIND_TENSOR, "data.tensors", "argument 2 (labels)") : NULL;
   if (!x->data || (labels && !labels->data)) return bind_fail(L, "data.tensors: the memory of a tensor was freed");
@@ -287,7 +280,7 @@ const Function functions_data[] = {
 
 static int image_load_call(lua_State *L) {
   Arguments a;
-  int at = begin(L, KIND_TENSOR, &a);
+  int at = bind_begin(L, KIND_TENSOR, &a);
   size_t scope = scope_enter();
   Tensor *x = image_load(bind_text(L, &a, 0));
   if (x) value_set(L, at, lua_touserdata(L, at), x);

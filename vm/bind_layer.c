@@ -42,10 +42,8 @@ static int layer_call(lua_State *L) {
   bool modules = s->count && s->arg[0].kind == ARG_MODULES;
   if (modules && !lua_gettop(L)) lua_newtable(L);
   if (modules) pack_modules(L);
-  int last = lua_gettop(L);
-  value_new(L, KIND_MODULE);
-  bind_arguments_to(L, 1, last, t->who, s, &a);
-  value_give(L, last + 1, module_new(t->row, a.param));
+  const int box = bind_begin(L, KIND_MODULE, &a);
+  value_give(L, box, module_new(t->row, a.param));
   if (!modules) return 1;
   lua_insert(L, 1);
   lua_settop(L, 2); /* the module, its parts */
@@ -57,17 +55,14 @@ static int layer_call(lua_State *L) {
 /* ---- losses ---- */
 
 static int loss_new(lua_State *L) {
-  const Topic *t = bind_topic(L);
   Arguments a;
-  int last = lua_gettop(L);
-  value_new(L, KIND_LOSS);
-  bind_arguments_to(L, 1, last, t->who, topic_signature(t), &a);
+  const int box = bind_begin(L, KIND_LOSS, &a);
   LossValue *loss = memory_new(sizeof *loss);
   if (!loss) return bind_error(L);
   loss->refs = 1;
-  loss->row = t->row;
+  loss->row = bind_topic(L)->row;
   memcpy(loss->param, a.param, sizeof loss->param);
-  return value_give(L, last + 1, loss);
+  return value_give(L, box, loss);
 }
 
 static int loss_call_lua(lua_State *L) {

@@ -34,10 +34,9 @@ static Tensor *augment_batch(void *loader, Tensor *x) {
 
 static int data_loader(lua_State *L) {
   Arguments a;
-  bind_own_arguments(L, &a);
+  const int box = bind_begin(L, KIND_LOADER, &a);
   Dataset *set = value_check(L, a.place[0], KIND_DATASET, "data.loader", "argument 1 (set)");
-  value_new(L, KIND_LOADER);
-  value_give(L, lua_gettop(L), loader_new(set, (long)a.param[1].number, a.param[2].number != 0, a.param[3].number != 0));
+  value_give(L, box, loader_new(set, (long)a.param[1].number, a.param[2].number != 0, a.param[3].number != 0));
   if (!a.place[4]) return 1;
   value_fields(L, -1);
   lua_pushvalue(L, a.place[4]);

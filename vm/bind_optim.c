@@ -7,29 +7,25 @@
 /* ---- optimizers ---- */
 
 static int optim_call(lua_State *L) {
-  const Topic *topic = bind_topic(L);
   Arguments a;
-  int last = lua_gettop(L);
-  value_new(L, KIND_OPTIM);
-  bind_arguments_to(L, 1, last, topic->who, topic_signature(topic), &a);
-  return value_give(L, last + 1, optim_new(topic->row, a.n, a.many, a.param));
+  const int box = bind_begin(L, KIND_OPTIM, &a);
+  return value_give(L, box, optim_new(bind_topic(L)->row, a.n, a.many, a.param));
 }
 
 /* The argument of the row that is called key, and the place of its first number among the hyperparameters. */
-static const Arg *hyper_argument(lua_State *L, const Optimizer *o, const char *key, int *place) {
+static const Arg *hyper_argument(const Optimizer *o, const char *key, int *place) {
   static Signature s;
   if (!key || !signature_parse(o->row->args, &s)) return NULL;
   *place = optim_hyper(o, key);
   for (int i = 0; i < s.count && *place >= 0; i++)
     if (!strcmp(s.arg[i].name, key)) return &s.arg[i];
-  (void)L;
   return NULL;
 }
 
 static bool optim_get_field(lua_State *L, void *object, const char *key) {
   Optimizer *o = object;
   int place;
-  const Arg *arg = hyper_argument(L, o, key, &place);
+  const Arg *arg = hyper_argument(o, key, &place);
   if (arg && arg->kind == ARG_NUMBERS) {
     lua_createtable(L, arg->fallback.count, 0);
     for (int i = 0; i < arg->fallback.count; i++) {
@@ -57,7 +53,7 @@ static double number_given(lua_State *L, int at, const Optimizer *o, const char 
 static bool optim_set_field(lua_State *L, void *object, const char *key) {
   Optimizer *o = object;
   int place;
-  const Arg *arg = hyper_argument(L, o, key, &place);
+  const Arg *arg = hyper_argument(o, key, &place);
   if (!key || optim_hyper(o, key) < 0) return false;
   if (!arg || arg->kind != ARG_NUMBERS) {
     if (!optim_set(o, key, number_given(L, 3, o, key))) bind_error(L);
@@ -125,11 +121,9 @@ static void bind_optims(lua_State *L) {
 static int schedule_call(lua_State *L) {
   const Topic *topic = bind_topic(L);
   Arguments a;
-  int last = lua_gettop(L);
-  value_new(L, KIND_SCHEDULE);
-  bind_arguments_to(L, 1, last, topic->who, topic_signature(topic), &a);
+  const int box = bind_begin(L, KIND_SCHEDULE, &a);
   Optimizer *o = value_check(L, a.place[0], KIND_OPTIM, topic->who, "argument 1 (optimizer)");
-  return value_give(L, last + 1, schedule_new(topic->row, o, a.param + 1));
+  return value_give(L, box, schedule_new(topic->row, o, a.param + 1));
 }
 
 static int schedule_step_call(lua_State *L) {

@@ -32,9 +32,7 @@ static void anchor_parts(lua_State *L, int box, const Arguments *a) {
 static int gan_trainer_call(lua_State *L) {
   const char *who = "gan.Trainer";
   Arguments a;
-  int last = lua_gettop(L);
-  value_new(L, KIND_TRAINER);
-  bind_arguments_to(L, 1, last, who, topic_signature(bind_topic(L)), &a);
+  const int box = bind_begin(L, KIND_TRAINER, &a);
   const Param *latent = param_of(&a, "latent");
   GanOptions o = {
       .generator = given(L, &a, who, "generator", KIND_MODULE),
@@ -53,8 +51,8 @@ static int gan_trainer_call(lua_State *L) {
   };
   o.latent = 1;
   for (int i = 0; i < latent->count; i++) o.latent *= o.latent_shape[i] = latent->list[i];
-  value_give(L, last + 1, gan_trainer_new(&o));
-  anchor_parts(L, last + 1, &a);
+  value_give(L, box, gan_trainer_new(&o));
+  anchor_parts(L, box, &a);
   return 1;
 }
 
@@ -80,17 +78,15 @@ static void take_loss(lua_State *L, Arguments *a, FitOptions *o) {
 static int fit_trainer_call(lua_State *L) {
   const char *who = "nn.Trainer";
   Arguments a;
-  int last = lua_gettop(L);
-  value_new(L, KIND_TRAINER);
-  bind_arguments_to(L, 1, last, who, topic_signature(bind_topic(L)), &a);
+  const int box = bind_begin(L, KIND_TRAINER, &a);
   FitOptions o = {.model = given(L, &a, who, "model", KIND_MODULE)};
   take_loss(L, &a, &o);
   o.optim = given(L, &a, who, "optim", KIND_OPTIM);
   o.data = given(L, &a, who, "data", KIND_LOADER);
   o.test = given(L, &a, who, "test", KIND_LOADER);
-  int pushed = value_give(L, last + 1, fit_trainer_new(&o));
-  anchor_parts(L, last + 1, &a);
-  value_fields(L, last + 1);
+  int pushed = value_give(L, box, fit_trainer_new(&o));
+  anchor_parts(L, box, &a);
+  value_fields(L, box);
   value_push(L, KIND_LOADER, o.test);
   lua_setfield(L, -2, "test");
   lua_pop(L, 1);

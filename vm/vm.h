@@ -139,6 +139,7 @@ typedef struct Arguments {
 void bind_arguments(lua_State *L, int first, const char *who, const Signature *s, Arguments *out);
 void bind_arguments_to(lua_State *L, int first, int last, const char *who, const Signature *s, Arguments *out);
 void bind_own_arguments(lua_State *L, Arguments *out);          /* of the running Function, by its row */
+int bind_begin(lua_State *L, Kind kind, Arguments *out);        /* then pushes an empty box for what it makes; the box's index */
 const char *bind_text(lua_State *L, const Arguments *a, int i); /* argument i of kind text, or its default, or NULL */
 
 extern const Function functions_define[], functions_base[], functions_tensor[], functions_index[], functions_module[],
