@@ -175,6 +175,7 @@ for line in (
     f"while true do pcall(function() {LOOP} end) end",
     f"co = coroutine.wrap(function() while true do pcall(function() {LOOP} end) end end) while true do pcall(co) end",
     "repeat until io.read() == 0",
+    f"setmetatable({{}}, {{__gc = function() {LOOP} end}}) collectgarbage()",
 ):
     p.send(line + "\r")
     time.sleep(0.3)

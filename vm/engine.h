@@ -69,7 +69,7 @@ void interrupt_enter(Running *r, lua_State *L);
 void interrupt_leave(const Running *r);
 lua_State *interrupt_state(void);
 
-void coroutine_open(lua_State *L); /* coroutine.c: resume, wrap and close that interrupts pass through */
+void coroutine_open(lua_State *L); /* coroutine.c: resume, wrap, close and finalizers that interrupts pass through */
 
 /* ---- engine.c ---- */
 
