@@ -87,6 +87,20 @@ local function print_rows()
   end
 end
 
+-- Products with few rows, few columns or short sums, which no example has when it is enlarged.
+local function print_products()
+  for _, sides in ipairs {{1, 300, 600}, {2, 270, 301}, {4, 513, 300}, {300, 513, 1}, {300, 99, 3}, {150, 3, 333}} do
+    local m, k, n = table.unpack(sides)
+    for _, line in ipairs {
+      ("tensor.randn(%d,%d):matmul(tensor.randn(%d,%d))"):format(m, k, k, n),
+      ("tensor.randn(%d,%d):linear(tensor.randn(%d,%d), tensor.randn(%d))"):format(m, k, n, k, n),
+    } do
+      tensor.seed(m)
+      report(line, derivatives(line, 1))
+    end
+  end
+end
+
 local function print_networks()
   local makers = {
     dcgan = function() return networks.gan(32, 8) end,
@@ -104,6 +118,7 @@ end
 local o = args {lines = {false, "print what is to be compared"}}
 if o.lines then
   print_rows()
+  print_products()
   print_networks()
   os.remove(file)
   return

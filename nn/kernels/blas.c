@@ -26,9 +26,11 @@ static void multiply_rows(void *job, long from, long to) {
   const Multiply *m = r->m;
   for (long i = from; i < to; i++) {
     long matrix = i / r->blocks, row = i % r->blocks * ROWS, rows = m->m - row < ROWS ? m->m - row : ROWS;
-    const real *a = m->a + (m->a_at ? m->a_at[matrix] : 0) + row * m->k, *b = m->b + (m->b_at ? m->b_at[matrix] : 0);
-    r->blas->gemm(CblasRowMajor, CblasNoTrans, m->b_transposed ? CblasTrans : CblasNoTrans, (int)rows, (int)m->n, (int)m->k, 1, a,
-                  (int)m->k, b, (int)(m->b_transposed ? m->k : m->n), 0, m->c + (matrix * m->m + row) * m->n, (int)m->n);
+    const real *a = m->a + (m->a_at ? m->a_at[matrix] : 0) + row * (m->a_transposed ? 1 : m->k),
+               *b = m->b + (m->b_at ? m->b_at[matrix] : 0);
+    r->blas->gemm(CblasRowMajor, m->a_transposed ? CblasTrans : CblasNoTrans, m->b_transposed ? CblasTrans : CblasNoTrans,
+                  (int)rows, (int)m->n, (int)m->k, 1, a, (int)(m->a_transposed ? m->m : m->k), b,
+                  (int)(m->b_transposed ? m->k : m->n), 0, m->c + (matrix * m->m + row) * m->n, (int)m->n);
   }
 }
 
@@ -36,23 +38,4 @@ bool blas_multiply(const Multiply *m) {
   Rows r = {openblas(wish_name), m, (m->m + ROWS - 1) / ROWS};
   if (r.blas) workers_for(m->batch * r.blocks, 1, multiply_rows, &r);
   return r.blas;
-}
-
-typedef struct Turned {
-  const OpenBlas *blas;
-  long rows, m, n;
-  const real *a, *b;
-  real *c;
-} Turned;
-
-static void turned_rows(void *job, long from, long to) {
-  const Turned *t = job;
-  t->blas->gemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)(to - from), (int)t->n, (int)t->rows, 1, t->a + from, (int)t->m, t->b,
-                (int)t->n, 0, t->c + from * t->n, (int)t->n);
-}
-
-bool blas_turned(long rows, long m, long n, const real *a, const real *b, real *c) {
-  Turned t = {openblas(wish_name), rows, m, n, a, b, c};
-  if (t.blas) workers_for(m, ROWS, turned_rows, &t);
-  return t.blas;
 }

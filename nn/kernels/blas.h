@@ -6,6 +6,5 @@
 
 bool blas_wanted(void);                /* the environment says GANDER_BLAS=1 */
 bool blas_multiply(const Multiply *m); /* without the bias and what comes then; false with nn_error() if it is not installed */
-bool blas_turned(long rows, long m, long n, const real *a, const real *b, real *c); /* as multiply_turned */
 
 #endif

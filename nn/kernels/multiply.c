@@ -5,6 +5,8 @@
 
 #include "conv.h"
 #include "product.h"
+#include "thin.h"
+#include "turn.h"
 
 enum {
   FEW = 96,        /* rows that do not pay for packing */
@@ -80,9 +82,48 @@ static bool find_panels(Plan *p, int copies) {
   return true;
 }
 
+/* A sum of outer products over the rows: the weight's gradient of a convolution that takes pixel by pixel. */
+static bool run_outer(const Multiply *m) {
+  const Conv v = {
+      .n = 1, .c = m->m, .k = m->n, .image = {m->k, 1}, .map = {m->k, 1}, .kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}};
+  return conv_weight(&v, m->a, m->b, m->c);
+}
+
+typedef struct Turned {
+  Multiply whole; /* with a as it is meant */
+  const Multiply *m;
+  real *a;
+  long *at;
+} Turned;
+
+static void turn_matrices(void *job, long from, long to) {
+  const Turned *t = job;
+  const Multiply *m = t->m;
+  for (long i = from; i < to; i++) {
+    t->at[i] = i * m->m * m->k;
+    turn(m->k, m->m, m->a + m->a_at[i], m->m, t->a + t->at[i], m->k, false);
+  }
+}
+
+static bool run_turned(const Multiply *m) {
+  Tensor *a = tensor_new(3, (long[]){m->batch, m->m, m->k});
+  Turned t = {*m, m, a ? a->data : NULL, memory_new((size_t)m->batch * sizeof(long))};
+  bool ok = a && t.at;
+  if (ok) {
+    workers_for(m->batch, 1, turn_matrices, &t);
+    t.whole.a = t.a, t.whole.a_at = t.at, t.whole.a_transposed = false;
+    ok = multiply_run(&t.whole);
+  }
+  tensor_drop(a);
+  memory_free(t.at);
+  return ok;
+}
+
 bool multiply_run(const Multiply *m) {
   const Tile *tile = tile_best();
   if (!tile) return false;
+  if (thin_suits(m)) return thin_run(m);
+  if (m->a_transposed) return m->batch == 1 ? run_outer(m) : run_turned(m);
   const bool costly = m->m <= FEW || m->k * m->n > LARGE;
   Plan p = {.m = m, .swapped = m->b_transposed && m->m < m->n && costly, .rows = m->m, .columns = m->n};
   if (p.swapped) p.rows = m->n, p.columns = m->m;
@@ -98,11 +139,4 @@ bool multiply_run(const Multiply *m) {
     for (long i = 0; i < m->batch; i++) run_matrix(&p, p.panels, i);
   if (packed) panels_drop(&p.panels);
   return true;
-}
-
-/* A sum of outer products over the rows: the weight's gradient of a convolution that takes pixel by pixel. */
-bool multiply_turned(long rows, long m, long n, const real *a, const real *b, real *c) {
-  Conv v = {
-      .n = rows > 0, .c = m, .k = n, .image = {rows, 1}, .map = {rows, 1}, .kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}};
-  return conv_weight(&v, a, b, c);
 }

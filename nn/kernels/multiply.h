@@ -10,14 +10,12 @@ typedef struct Multiply {
   real *c;
   const real *bias;        /* (n), added to each row of c; or NULL */
   Activation then;         /* of c */
+  bool a_transposed;       /* a is written (k,m) */
   bool b_transposed;       /* b is written (n,k) */
   Storage *keep;           /* of b, when it is to keep what is packed of it; else NULL */
   const long *a_at, *b_at; /* where each matrix of the batch begins; NULL for one */
 } Multiply;
 
 bool multiply_run(const Multiply *m);
-
-/* c (m,n) = aT b, of a (rows,m) and b (rows,n) */
-bool multiply_turned(long rows, long m, long n, const real *a, const real *b, real *c);
 
 #endif

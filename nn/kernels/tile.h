@@ -1,5 +1,5 @@
 /* Tiles: the innermost loops of all products. A tile is a few rows and columns of a result, kept in registers while
- * its sum goes on. tile_loop.h has the loops, tile_*.c one compilation of them for each instruction set.
+ * its sum goes on. tile_loop.h and thin_loop.h have the loops, tile_*.c one compilation of them for each instruction set.
  *
  * Each number of a result is a sum of chains of fused multiply-adds, in the order of the sum and as long, whatever the tile,
  * so that all instruction sets with fused multiply-add give the same bits. */
@@ -33,9 +33,14 @@ typedef struct Tile {
   void (*outer)(int height, const real *a, const real *b, const Walk *w, const Finish *f);
   /* as gather, for a few columns: b[column * b_step + t * depth + k] */
   void (*dot)(int height, const real *const *a, long taps, long depth, const real *b, long b_step, const Finish *f);
+  /* out[0..columns) = start (NULL: zeros; may be out) plus the sum over k < depth of a[k * a_step] * b[k * b_step + column] */
+  void (*mix)(int depth, long columns, const real *a, long a_step, const real *b, long b_step, const real *start, real *out);
+  /* out[0..rows) = sum over k < depth of a[k] * b[row * b_step + k] */
+  void (*line)(int rows, long depth, const real *a, const real *b, long b_step, real *out);
 } Tile;
 
 enum { DOT_COLUMNS = 4 }; /* the most that dot takes */
+enum { MIX_DEPTH = 4 };   /* the most that mix takes */
 
 const Tile *tile_best(void); /* of cpu_set; NULL and nn_error() if GANDER_CPU names none */
 

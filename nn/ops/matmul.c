@@ -240,10 +240,14 @@ static bool linear_weight_forward(Call *c) {
   Tensor *x = c->in[0], *g = c->in[1];
   long rows = 1;
   for (int i = 0; i < x->ndim - 1; i++) rows *= x->shape[i];
-  long m = c->shape[0], n = c->shape[1];
-  bool blas = rows && n && blas_wanted();
-  work_add((double)rows * (double)m * (double)n);
-  return (blas ? blas_turned : multiply_turned)(rows, m, n, g->data, x->data, c->out->data);
+  return multiply(&(Multiply){.batch = 1,
+                              .m = c->shape[0],
+                              .k = rows,
+                              .n = c->shape[1],
+                              .a = g->data,
+                              .b = x->data,
+                              .c = c->out->data,
+                              .a_transposed = true});
 }
 
 static void linear_weight_backward(Call *c, Tensor *u, Tensor **d) {

@@ -111,10 +111,10 @@ static Tensor *weight(Module *m, int i) {
   return m->tensor[i].tensor;
 }
 
-/* Sizes that take each road of a product: few or many rows, one vector or several, few columns, long sums. */
+/* Sizes that take each road of a product: few or many rows, one vector or several, few columns, long and short sums. */
 static void test_linear(void) {
-  const long sizes[][3] = {{1, 1, 1},    {5, 3, 2},      {5, 300, 4},    {200, 33, 65},
-                           {7, 33, 130}, {40, 2100, 70}, {150, 5000, 3}, {0, 3, 4}};
+  const long sizes[][3] = {{1, 1, 1},      {5, 3, 2},     {5, 300, 4},   {200, 33, 65}, {7, 33, 130}, {40, 2100, 70},
+                           {150, 5000, 3}, {1, 700, 200}, {3, 600, 170}, {90, 3, 200},  {0, 3, 4}};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
     for (int k = 0; k < 4; k++)
       run_case(

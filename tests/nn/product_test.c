@@ -68,11 +68,22 @@ static void values(void) {
   one(200, 300, 1);  /* and from the right */
   one(33, 5000, 34); /* sums in parts */
   one(5, 5000, 3);
-  one(300, 64, 256); /* whole tiles */
+  one(300, 64, 256);              /* whole tiles */
+  for (long i = 1; i <= 5; i++) { /* few rows, columns, and products in a sum, of more than a piece and with ends */
+    one(i, 900, 1100);
+    one(700, 333, i);
+    one(600, i, 413);
+    one(i, 9000, i);
+  }
   many(2, 30, 20, 40, false);
   many(20, 17, 9, 33, false);
   many(20, 17, 9, 32, true);
   many(9, 100, 40, 3, false);
+  for (long i = 1; i <= 3; i++) { /* one row of each, as when tokens are generated one by one */
+    many(7, i, 200, 150, i == 3);
+    many(7, i, 300, 150, false);
+    many(5, 150, 40, i, i == 2);
+  }
 }
 
 /* Root mean square of the error over that of the result, c (m,n) = a (m,k) times b (k,n). */
@@ -91,14 +102,16 @@ static double spread(const Tensor *a, const Tensor *b, const Tensor *c) {
 /* Sums of any length are as exact as those of a few hundred products. */
 static void long_sums(void) {
   const double most = sizeof(real) == 4 ? 4e-7 : 7.5e-16;
-  for (long k = 784; k <= 6272; k *= 2) {
-    size_t scope = scope_enter();
-    Tensor *a = tensor_randn(2, (long[]){30, k}), *b = tensor_randn(2, (long[]){k, 40});
-    CHECK(spread(a, b, tensor_matmul(a, b)) < most);
-    CHECK(spread(a, b, tensor_linear(a, tensor_transpose(b, 0, 1), NULL)) < most);
-    CHECK(spread(a, b, tensor_linear_weight(b, tensor_transpose(a, 0, 1))) < most);
-    scope_leave(scope, NULL);
-  }
+  static const long sides[][2] = {{30, 40}, {1, 600}, {2, 600}, {600, 1}};
+  for (int i = 0; i < 4; i++)
+    for (long k = 784; k <= 6272; k *= 2) {
+      size_t scope = scope_enter();
+      Tensor *a = tensor_randn(2, (long[]){sides[i][0], k}), *b = tensor_randn(2, (long[]){k, sides[i][1]});
+      CHECK(spread(a, b, tensor_matmul(a, b)) < most);
+      CHECK(spread(a, b, tensor_linear(a, tensor_transpose(b, 0, 1), NULL)) < most);
+      CHECK(spread(a, b, tensor_linear_weight(b, tensor_transpose(a, 0, 1))) < most);
+      scope_leave(scope, NULL);
+    }
 }
 
 static void empty(void) {
@@ -113,21 +126,27 @@ static void wrong_shapes_are_explained(void) {
   CHECK_ERROR("linear_weight(x, grad): x and grad must have the same shape but for the last dimension, got (5,3) and (4,2)");
 }
 
+/* m, k, n of products that are shared out in all ways that there are. */
 static void threads_give_the_same_bits(void) {
-  size_t scope = scope_enter();
+  static const long sides[][3] = {{840, 90, 50}, {70, 90, 300}, {1, 900, 1500}, {2, 900, 1500}, {1500, 900, 1}, {900, 2, 700}};
   int threads = workers_count();
-  Tensor *a = tensor_randn(3, (long[]){12, 70, 90}), *b = tensor_randn(3, (long[]){12, 90, 50}),
-         *w = tensor_randn(2, (long[]){300, 90});
-  Tensor *c[2], *y[2];
-  for (int i = 0; i < 2; i++) {
-    workers_set(i ? 3 : 1);
-    c[i] = tensor_matmul(a, b);
-    y[i] = tensor_linear(a, w, NULL);
+  for (int s = 0; s < 6; s++) {
+    size_t scope = scope_enter();
+    const long m = sides[s][0], k = sides[s][1], n = sides[s][2];
+    Tensor *a = tensor_randn(3, (long[]){12, m, k}), *b = tensor_randn(3, (long[]){12, k, n}), *x = tensor_randn(2, (long[]){m, k}),
+           *w = tensor_randn(2, (long[]){n, k}), *g = tensor_randn(2, (long[]){m, n}), *y[4][2];
+    for (int i = 0; i < 2; i++) {
+      workers_set(i ? 3 : 1);
+      y[0][i] = tensor_matmul(a, b);
+      y[1][i] = tensor_linear(x, w, NULL);
+      y[2][i] = tensor_matmul(g, w);
+      y[3][i] = tensor_linear_weight(x, g);
+    }
+    for (int i = 0; i < 4; i++)
+      CHECK(y[i][0] && y[i][1] && !memcmp(y[i][0]->data, y[i][1]->data, (size_t)tensor_numel(y[i][0]) * sizeof(real)));
+    scope_leave(scope, NULL);
   }
   workers_set(threads);
-  CHECK(c[0] && c[1] && !memcmp(c[0]->data, c[1]->data, (size_t)tensor_numel(c[0]) * sizeof(real)));
-  CHECK(y[0] && y[1] && !memcmp(y[0]->data, y[1]->data, (size_t)tensor_numel(y[0]) * sizeof(real)));
-  scope_leave(scope, NULL);
 }
 
 int main(void) {
