@@ -99,6 +99,25 @@ static Tensor *as_matrix(Tensor *t, bool column) {
   return tensor_reshape(t, 2, column ? (long[]){t->shape[0], 1} : (long[]){1, t->shape[0]});
 }
 
+/* Of the last two sides; a row or a column stays where it is. */
+static Tensor *turned(Tensor *t) {
+  if (!t || (t->shape[t->ndim - 1] != 1 && t->shape[t->ndim - 2] != 1)) return tensor_transpose(t, -1, -2);
+  long shape[NN_DIMS];
+  memcpy(shape, t->shape, sizeof shape);
+  shape[t->ndim - 1] = t->shape[t->ndim - 2], shape[t->ndim - 2] = t->shape[t->ndim - 1];
+  return tensor_reshape(t, t->ndim, shape);
+}
+
+/* a bT and aT b, for which large matrices are not turned where vectors will do. */
+static Tensor *times_turned(Tensor *a, Tensor *b) {
+  if (a && a->shape[a->ndim - 2] == 1) return turned(tensor_matmul(b, turned(a)));
+  return tensor_matmul(a, turned(b));
+}
+static Tensor *turned_times(Tensor *a, Tensor *b) {
+  if (b && b->shape[b->ndim - 1] == 1) return turned(tensor_matmul(turned(b), a));
+  return tensor_matmul(turned(a), b);
+}
+
 /* da = g bT, db = aT g; what was broadcast is summed. */
 static void matmul_backward(Call *c, Tensor *g, Tensor **d) {
   Tensor *a = as_matrix(c->in[0], false), *b = as_matrix(c->in[1], true);
@@ -111,12 +130,12 @@ static void matmul_backward(Call *c, Tensor *g, Tensor **d) {
     g = tensor_reshape(g, leading + 2, shape);
   }
   if (c->want[0]) {
-    Tensor *da = b && b->ndim == 2 ? tensor_linear(g, b, NULL) : tensor_matmul(g, tensor_transpose(b, -1, -2));
+    Tensor *da = b && b->ndim == 2 ? tensor_linear(g, b, NULL) : times_turned(g, b);
     da = da ? tensor_sum_to(da, a->ndim, a->shape) : NULL;
     d[0] = da ? tensor_reshape(da, c->in[0]->ndim, c->in[0]->shape) : NULL;
   }
   if (c->want[1]) {
-    Tensor *db = b && b->ndim == 2 ? tensor_linear_weight(g, a) : tensor_matmul(tensor_transpose(a, -1, -2), g);
+    Tensor *db = b && b->ndim == 2 ? tensor_linear_weight(g, a) : turned_times(a, g);
     db = db ? tensor_sum_to(db, b->ndim, b->shape) : NULL;
     d[1] = db ? tensor_reshape(db, c->in[1]->ndim, c->in[1]->shape) : NULL;
   }
