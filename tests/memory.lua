@@ -89,4 +89,29 @@ check.run("errors leak nothing", function()
   check.that(settle().live - before < 1e5, "after a thousand errors")
 end)
 
+-- What is called here has no result that stays; the examples are those of rows that need no object, file or window.
+check.run("calls leave no tensor behind", function()
+  local calls = {
+    "tensor(5)", "tensor(tensor(5))", "nn.MSELoss()(1, 2)", "tensor.rand(2):where(1, 2)", "2 - tensor.rand(3)", "image.grid(tensor.rand(4, 3, 3))",
+    "(function() local a = tensor.rand(3) a[1] = 5 a[2] = tensor(4) a:add_(2) a:copy_(1) a:mul_(3) end)()",
+    "(function() local a = tensor.rand(3):requires_grad() (a * 2):sum():backward() a.grad = nil end)()",
+    "data.ring {n = 20}[3]", "data.loader(data.ring {n = 20}):next()", "tostring(tensor.rand(3))",
+    "pcall(function() return tensor.rand(2):add(2, 3, 4) end)", "pcall(tensor.cat, {tensor.rand(2), 3})", "pcall(image.grid, 3)",
+  }
+  for _, topic in ipairs(topics()) do
+    if topic.name:find("^tensor%.") or topic.name:find("^nn%.") then
+      for line in topic.example:gmatch("[^\n]+") do calls[#calls + 1] = line end
+    end
+  end
+  for _, call in ipairs(calls) do
+    local f = load("return " .. call)
+    if f and pcall(f) then
+      pcall(f)
+      local before = settle().live
+      for _ = 1, 5 do pcall(f) end
+      check.equal(settle().live, before, call)
+    end
+  end
+end)
+
 check.done()

@@ -138,6 +138,24 @@ check.run("errors", function()
   w:close()
 end)
 
+check.run("fields and numbers", function()
+  local w = window.open {out = out .. "/fields"}
+  check.error(function() return w[1] end, "window: cannot be indexed with number 1")
+  check.error(function() w[true] = 1 end, "window: cannot set true")
+  check.error(function() w.title = "new" end, "window: 'title' can be read but not set")
+  check.error(function() w.tit = 1 end, "window: no field or method 'tit'")
+  check.error(function() w[""] = 1 end, "window: no field or method ''")
+  w:plot("loss", {G = 1})
+  collectgarbage()
+  local before = memory().live
+  for i = 2, 100 do
+    w:plot("loss", {G = i, D = 2 * i})
+    check.error(function() w:images(i) end, "pictures are")
+  end
+  check.equal(memory().live, before, "numbers leave no tensors behind")
+  w:close()
+end)
+
 check.run("many", function()
   local windows = {}
   for i = 1, 8 do windows[i] = window.open {out = out .. "/many" .. i} end

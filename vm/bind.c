@@ -144,12 +144,20 @@ static int object_index(lua_State *L) {
   return no_such_field(L, "be indexed with");
 }
 
+/* Is the word one of the names, which have spaces between them? */
+static bool is_among(const char *names, const char *word) {
+  const size_t n = strlen(word);
+  for (const char *at = names; n && (at = strstr(at, word)); at += n)
+    if ((at == names || at[-1] == ' ') && (!at[n] || at[n] == ' ')) return true;
+  return false;
+}
+
 static int object_newindex(lua_State *L) {
   int kind = (int)lua_tointeger(L, lua_upvalueindex(1));
   void *object = value_check(L, 1, kind, kind_name(kind), "what is indexed");
   const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL;
   if (fields[kind].set && fields[kind].set(L, object, key)) return 0;
-  if (key && fields[kind].names && strstr(fields[kind].names, key))
+  if (key && fields[kind].names && is_among(fields[kind].names, key))
     return bind_fail(L, "%s: '%s' can be read but not set", kind_name(kind), key);
   return no_such_field(L, "set");
 }

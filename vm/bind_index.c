@@ -93,13 +93,13 @@ static int from_table(lua_State *L) {
 }
 
 static int tensor_make(lua_State *L) {
-  Tensor *t = bind_tensor(L, 1);
-  if (lua_type(L, 1) != LUA_TTABLE && lua_type(L, 1) != LUA_TNUMBER && !t)
+  if (lua_type(L, 1) == LUA_TTABLE) return from_table(L);
+  if (lua_type(L, 1) != LUA_TNUMBER && !value_test(L, 1, KIND_TENSOR))
     return bind_fail(L, "tensor: a number or a table of numbers expected, got %s", value_type(L, 1));
-  if (!t) return from_table(L);
   Box *box = value_new(L, KIND_TENSOR);
   size_t scope = scope_enter();
-  Tensor *copy = t->data ? tensor_from(t->ndim, t->shape, t->data) : nn_fail("tensor: the memory of the tensor was freed");
+  Tensor *t = bind_tensor(L, 1), *copy = NULL;
+  if (t) copy = t->data ? tensor_from(t->ndim, t->shape, t->data) : nn_fail("tensor: the memory of the tensor was freed");
   if (copy) value_set(L, -1, box, copy);
   scope_leave(scope, NULL);
   return copy ? 1 : bind_error(L);

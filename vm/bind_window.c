@@ -64,24 +64,33 @@ static bool fill(View *v, const PanelKind *kind, const char *name, const Tensor 
 static int window_images(lua_State *L) {
   View *v = view_of(L, "window:images");
   Arguments a;
+  size_t scope = scope_enter();
   bind_own_arguments(L, &a);
-  return itself(L, fill(v, &panel_images, bind_text(L, &a, 1), a.in[0], "window:images(x)", images_set));
+  bool ok = fill(v, &panel_images, bind_text(L, &a, 1), a.in[0], "window:images(x)", images_set);
+  scope_leave(scope, NULL);
+  return itself(L, ok);
 }
 
 static int window_heatmap(lua_State *L) {
   View *v = view_of(L, "window:heatmap");
   Arguments a;
+  size_t scope = scope_enter();
   bind_own_arguments(L, &a);
-  return itself(L, fill(v, &panel_heatmap, bind_text(L, &a, 1), a.in[0], "window:heatmap(x)", heatmap_set));
+  bool ok = fill(v, &panel_heatmap, bind_text(L, &a, 1), a.in[0], "window:heatmap(x)", heatmap_set);
+  scope_leave(scope, NULL);
+  return itself(L, ok);
 }
 
 static int window_scatter(lua_State *L) {
   View *v = view_of(L, "window:scatter");
   Arguments a;
+  size_t scope = scope_enter();
   bind_own_arguments(L, &a);
   const char *name = bind_text(L, &a, 2);
   bool ok = !a.in[1] || fill(v, &panel_scatter, name, a.in[1], "window:scatter(points, real)", scatter_behind);
-  return itself(L, ok && fill(v, &panel_scatter, name, a.in[0], "window:scatter(points)", scatter_set));
+  ok = ok && fill(v, &panel_scatter, name, a.in[0], "window:scatter(points)", scatter_set);
+  scope_leave(scope, NULL);
+  return itself(L, ok);
 }
 
 enum { MOST_VALUES = 8 };
@@ -95,13 +104,14 @@ static int read_values(lua_State *L, int table, Value *out) {
   int n = 0;
   lua_pushnil(L);
   while (lua_next(L, table)) {
-    Tensor *x = lua_type(L, -2) == LUA_TSTRING ? bind_tensor(L, -1) : NULL;
-    if (!x || tensor_numel(x) != 1 || n == MOST_VALUES)
+    const Tensor *x = value_test(L, -1, KIND_TENSOR);
+    bool number = lua_type(L, -1) == LUA_TNUMBER || (x && tensor_numel(x) == 1);
+    if (lua_type(L, -2) != LUA_TSTRING || !number || n == MOST_VALUES)
       return bind_fail(L, "window:plot(name, values): values are at most %d numbers by name, like {G = 0.7, D = 1.2}, got %s = %s",
                        MOST_VALUES, lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : value_type(L, -2), value_type(L, -1));
     int at = n++;
     for (; at > 0 && strcmp(out[at - 1].curve, lua_tostring(L, -2)) > 0; at--) out[at] = out[at - 1];
-    out[at] = (Value){lua_tostring(L, -2), tensor_item(x)};
+    out[at] = (Value){lua_tostring(L, -2), x ? tensor_item(x) : lua_tonumber(L, -1)};
     lua_pop(L, 1);
   }
   return n;
@@ -255,6 +265,7 @@ static int window_close(lua_State *L) {
 
 static bool get_field(lua_State *L, void *object, const char *key) {
   View *v = object;
+  if (!key) return false;
   if (!strcmp(key, "title"))
     lua_pushstring(L, v->scene.title);
   else if (!strcmp(key, "headless"))
