@@ -52,15 +52,12 @@ KERNEL(each_elu_backward, (const Run *r), (r)) {
   each2p(r, elu_slope);
 }
 
-/* x Phi(x), Phi(x) being the share of the normal distribution below x */
-INLINE real gelu(real x) {
-  return x * normal_below(x);
-}
 KERNEL(each_gelu, (const Run *r), (r)) {
-  each1(r, gelu);
+  each1(r, gelu_of);
 }
 
-/* g (Phi(x) + x phi(x)), with the density phi(x) = e^(-x^2/2) / sqrt(2 pi) */
+/* g (Phi(x) + x phi(x)), Phi(x) being the share of the normal distribution below x, with the density phi(x) = e^(-x^2/2) / sqrt(2
+ * pi) */
 INLINE real gelu_slope(real g, real x) {
   const real peak = (real)0.39894228040143267794;
   real falling;
@@ -73,8 +70,8 @@ KERNEL(each_gelu_backward, (const Run *r), (r)) {
 
 /* x sigmoid(x), as x / (1 + e^-x), or x e^x / (1 + e^x) where x is negative */
 INLINE real silu(real x) {
-  const real e = exp_below(x < 0 ? x : -x), xe = x * e;
-  return (x < 0 ? xe : x) / (1 + e);
+  const real e = exp_below(x < 0 ? x : -x);
+  return x * (x < 0 ? e : 1) / (1 + e);
 }
 KERNEL(each_silu, (const Run *r), (r)) {
   each1(r, silu);

@@ -38,12 +38,12 @@ INLINE real sigmoid_of(real x) {
 INLINE real erf_of(real x) {
   return erf(x);
 }
-INLINE real normal_below(real x) {
-  return erfc(-x * 0.70710678118654752440) / 2;
-}
 INLINE real normal_with(real x, real *falling) {
   *falling = exp(x * x * -0.5);
-  return normal_below(x);
+  return erfc(-x * 0.70710678118654752440) / 2;
+}
+INLINE real gelu_of(real x) {
+  return x * erfc(-x * 0.70710678118654752440) / 2;
 }
 
 #else
@@ -205,9 +205,41 @@ INLINE real normal_with(real x, real *falling) {
   return x < 0 ? beyond : 1 - beyond;
 }
 
-INLINE real normal_below(real x) {
-  real falling;
-  return normal_with(x, &falling);
+/* a^2 = 2 log(2) m + r for a whole m, 0 <= a <= 13.3: *power becomes 2^-m, but 0 for m = 127. m times the first part of 2 log(2),
+ * which has 15 bits, is exact. */
+INLINE real split_square(real a, real *power) {
+  const real shifted = fma_of(a * a, -0.721347520f, WHOLE_TO(0)), m = shifted - WHOLE_TO(0);
+  *power = from_bits(bits_of(shifted) << 23);
+  return fma_of(m, 2.8572146e-6f, fma_of(a, a, m * 1.38629150390625f));
+}
+
+/* e^(-r/2) - 1 for |r| <= log(2) */
+INLINE real exp_half_below(real r) {
+  real p = fma_of(1.86018751e-5f, r, -2.61448848e-4f);
+  p = fma_of(p, r, 2.60627363e-3f);
+  p = fma_of(p, r, -2.08331794e-2f);
+  p = fma_of(p, r, 1.24999687e-1f);
+  p = fma_of(p, r, -0.5f);
+  return r * p;
+}
+
+/* x Phi(x) = max(x, 0) - a Q(a) for a = |x|, Phi(x) and Q(x) being the shares of the normal distribution below and above x; 3 ulp
+ * where x >= -2, 4 below, and 0 for x < -13.2, where the result is below FLT_MIN. a Q(a) e^(a^2 / 2) is v (1 + h(v)) with
+ * v = a / (2.946 + 1.025 a): v itself is not rounded again, only what is added to it. Bits of positive floats are ordered as
+ * these are. */
+INLINE real gelu_of(real x) {
+  const uint32_t size = bits_of(x) & 0x7fffffff, most = 0x41548000; /* 13.28 */
+  const real a = from_bits(size < most ? size : most), v = a / fma_of(1.02526677f, a, 2.94602537f);
+  real power, e = exp_half_below(split_square(a, &power));
+  real h = fma_of(-1.03802823e-1f, v, 3.02694529e-1f);
+  h = fma_of(h, v, -1.98202744e-1f);
+  h = fma_of(h, v, -6.19470552e-2f);
+  h = fma_of(h, v, -2.17471331e-1f);
+  h = fma_of(h, v, 3.16323161e-1f);
+  h = fma_of(h, v, 8.40452552e-1f);
+  h = fma_of(h, v, -1.95220780f);
+  h = v * fma_of(h, v, 4.73012656e-1f);
+  return fma_of(-power, v + fma_of(v + h, e, h), x < 0 ? 0 : x);
 }
 
 /* sin(r) and cos(r) for |r| <= pi/4 */
