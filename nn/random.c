@@ -50,32 +50,46 @@ void random_normal(real *out, long n) {
   fill(out, n, draw_normal);
 }
 
-/* A block of the stream; some are drawn ahead. */
+/* Half a block of the stream; some blocks are drawn ahead. */
 static uint64_t next_integer(void) {
   static Random first;
-  static uint64_t ahead[AHEAD];
+  static uint64_t ahead[2 * AHEAD];
   static bool drawn;
   if (!drawn || current->seed != first.seed || current->position - first.position >= AHEAD) {
     first = *current;
-    draw_integers(first, ahead, AHEAD);
+    draw_integers(first, ahead, 2 * AHEAD);
     drawn = true;
   }
-  return ahead[current->position++ - first.position];
+  return ahead[2 * (current->position++ - first.position)];
 }
 
-/* Values below 2^64 mod n would make the first ones likelier. It is less than n, so it is seldom needed. */
+__extension__ typedef unsigned __int128 Wide;
+
+/* x, of 64 random bits, becomes one of n numbers: the upper half of x n (Lemire, "Fast Random Integer Generation in an Interval",
+ * https://arxiv.org/abs/1805.10941). A lower half below 2^64 mod n would make some numbers likelier; that is less than n, so it
+ * is seldom looked at. */
+static uint64_t below(uint64_t n, uint64_t x) {
+  Wide product = (Wide)x * n;
+  if ((uint64_t)product < n)
+    for (uint64_t reject = -n % n; (uint64_t)product < reject;) product = (Wide)next_integer() * n;
+  return (uint64_t)(product >> 64);
+}
+
 uint64_t random_below(uint64_t n) {
-  uint64_t x = next_integer();
-  if (x < n)
-    for (uint64_t reject = -n % n; x < reject;) x = next_integer();
-  return x % n;
+  return below(n, next_integer());
 }
 
 void random_shuffle(long *order, long n) {
-  for (long i = n - 1; i > 0; i--) {
-    long j = (long)random_below((uint64_t)i + 1), held = order[i];
-    order[i] = order[j];
-    order[j] = held;
+  uint64_t drawn[2 * AHEAD];
+  for (long i = n - 1, some; i > 0;) {
+    some = i < 2 * AHEAD ? i : 2 * AHEAD;
+    draw_integers(*current, drawn, some);
+    current->position += (uint64_t)(some + 1) / 2;
+    for (long k = 0; k < some; k++, i--) {
+      long j = (long)below((uint64_t)i + 1, drawn[k]), held = order[i];
+      order[i] = order[j];
+      order[j] = held;
+    }
   }
 }
 

@@ -40,9 +40,12 @@ void draw_block(Random at, uint32_t word[4]) {
 
 KERNEL(draw_integers, (Random at, uint64_t *out, long n), (at, out, n)) {
   uint32_t word[4][LANES];
-  for (; n > 0; n -= LANES, out += LANES, at.position += LANES) {
+  uint64_t pair[2 * LANES];
+  for (; n > 0; n -= 2 * LANES, out += 2 * LANES, at.position += LANES) {
     philox(at, word);
-    for (int i = 0; i < LANES && i < n; i++) out[i] = (uint64_t)word[1][i] << 32 | word[0][i];
+    for (int i = 0; i < LANES; i++)
+      for (int k = 0; k < 2; k++) pair[2 * i + k] = (uint64_t)word[2 * k + 1][i] << 32 | word[2 * k][i];
+    memcpy(out, pair, (size_t)(n < 2 * LANES ? n : 2 * LANES) * sizeof *pair);
   }
 }
 

@@ -6,7 +6,7 @@
 #include "../nn.h"
 
 void draw_block(Random at, uint32_t word[4]);         /* block at.position of the stream at.seed */
-void draw_integers(Random at, uint64_t *out, long n); /* of 64 bits, one of each block */
+void draw_integers(Random at, uint64_t *out, long n); /* of 64 bits, two of each block */
 void draw_uniform(Random at, real *out, long n);
 void draw_normal(Random at, real *out, long n);
 void draw_range(Random at, uint32_t range, int32_t low, real *out, long n); /* whole, from low on; NaN: none that would be fair */

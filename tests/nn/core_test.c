@@ -99,6 +99,22 @@ static void random_is_philox(void) {
   CHECK(seen == 4950 && (order[0] != 0 || order[1] != 1));
 }
 
+/* Chi-squared of 23 degrees of freedom: above 49.7 once in a thousand times, and of one seed always or never. */
+static void every_order_is_as_likely(void) {
+  enum { TIMES = 24000 };
+  int count[256] = {0}, orders = 0;
+  double chi_squared = 0;
+  random_seed(17);
+  for (int i = 0; i < TIMES; i++) {
+    long order[4] = {0, 1, 2, 3};
+    random_shuffle(order, 4);
+    count[order[0] << 6 | order[1] << 4 | order[2] << 2 | order[3]]++;
+  }
+  for (int i = 0; i < 256; i++)
+    if (count[i]) orders++, chi_squared += (count[i] - TIMES / 24) * (double)(count[i] - TIMES / 24) / (TIMES / 24);
+  CHECK(orders == 24 && chi_squared < 49.7);
+}
+
 static void count_pieces(void *job, long from, long to) {
   for (long i = from; i < to; i++) ((int *)job)[i]++;
 }
@@ -275,6 +291,7 @@ int main(void) {
   running_out_is_an_error_that_passes();
   every_allocation_may_fail();
   random_is_philox();
+  every_order_is_as_likely();
   workers_do_each_piece_once();
   workers_survive_fork();
   signatures_are_read();

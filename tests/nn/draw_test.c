@@ -30,7 +30,10 @@ static void test_blocks(void) {
   CHECK(worst < 5e-7); /* four units in the last place of a float */
 }
 
-/* Integers below n are those that single blocks give, also when the stream jumps; some of these n refuse every other block. */
+__extension__ typedef unsigned __int128 Wide;
+
+/* Integers below n are the high halves of what single blocks give times n, also when the stream jumps; some of these n refuse
+ * every other block. */
 static void test_integers(void) {
   const uint64_t below[] = {1, 2, 10, 1000003, (uint64_t)3 << 62, ((uint64_t)1 << 63) + 1};
   long wrong = 0;
@@ -38,14 +41,15 @@ static void test_integers(void) {
     Random stream = {i / 400, i % 7 * 1000 + i}, at = stream, *before = random_use(&stream);
     const uint64_t n = below[i % 6];
     for (int k = 0; k < 3; k++) {
-      uint64_t got = random_below(n), x;
+      uint64_t got = random_below(n);
+      Wide product;
       do {
         uint32_t word[4];
         draw_block(at, word);
         at.position++;
-        x = (uint64_t)word[1] << 32 | word[0];
-      } while (x < -n % n);
-      wrong += got != x % n;
+        product = (Wide)((uint64_t)word[1] << 32 | word[0]) * n;
+      } while ((uint64_t)product < -n % n);
+      wrong += got != (uint64_t)(product >> 64);
     }
     wrong += at.position != stream.position;
     random_use(before);

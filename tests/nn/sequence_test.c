@@ -58,6 +58,11 @@ static void attend(const Attention *a, Tensor *const *in, const real *g, long n,
   free(p), free(slope);
 }
 
+/* The score of an only key changes nothing: what its gradient is made of cancels out. */
+static void check_nothing(const Tensor *gradient) {
+  for (long i = 0, n = tensor_numel(gradient); i < n; i++) CHECK_NEAR(gradient->data[i], 0, sizeof(real) == 4 ? 5e-6 : 1e-14);
+}
+
 static void check_attention(const Attention *a) {
   const char *const names[] = {"query's gradient", "key's gradient", "value's gradient"};
   char shape[120];
@@ -73,7 +78,12 @@ static void check_attention(const Attention *a) {
   for (long i = 0; g && i < a->n * a->steps * a->heads; i++)
     attend(a, in, g->data, i / a->heads / a->steps, i / a->heads % a->steps, i % a->heads, want, want_grad);
   test_close(y, want, "result", shape);
-  for (int i = 0; i < 3; i++) test_close(grad[i], want_grad[i], names[i], shape);
+  for (int i = 0; i < 3; i++) {
+    if (i < 2 && a->keys == 1 && grad[i])
+      check_nothing(grad[i]);
+    else
+      test_close(grad[i], want_grad[i], names[i], shape);
+  }
   free(want);
   for (int i = 0; i < 3; i++) free(want_grad[i]);
   scope_leave(scope, NULL);
