@@ -369,7 +369,7 @@ static void take_options(Gan *g, const GanOptions *o) {
 
 /* The picture's latents come from a stream of their own, so that their number changes nothing else. */
 static bool draw_picture_latent(Gan *g, long samples) {
-  Random stream = {random_below(UINT64_MAX), 0}, *before = random_use(&stream);
+  Random stream = random_split(), *before = random_use(&stream);
   size_t scope = scope_enter();
   g->latent = tensor_keep(draw_latent(g, samples));
   scope_leave(scope, NULL);

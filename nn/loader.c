@@ -37,7 +37,7 @@ Loader *loader_new(Dataset *set, long batch, bool shuffle, bool drop_last) {
     loader_drop(l);
     return NULL;
   }
-  l->random.seed = random_below(UINT64_MAX);
+  l->random = random_split();
   begin_epoch(l);
   return l;
 }

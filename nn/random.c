@@ -75,6 +75,10 @@ static uint64_t below(uint64_t n, uint64_t x) {
   return (uint64_t)(product >> 64);
 }
 
+Random random_split(void) {
+  return (Random){next_integer(), 0};
+}
+
 uint64_t random_below(uint64_t n) {
   return below(n, next_integer());
 }

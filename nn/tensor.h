@@ -73,6 +73,7 @@ typedef struct Random {
 Random *random_current(void);           /* the stream that makers and dropout draw from */
 Random *random_use(Random *stream);     /* draw from another; returns the one before. NULL: the global one */
 void random_seed(uint64_t seed);        /* the current stream from its beginning */
+Random random_split(void);              /* a stream of its own, whose seed is the current one's next 64 bits */
 Random random_take(long n);             /* where the next n numbers of the current stream begin, which is moved past them */
 void random_uniform(real *out, long n); /* [0, 1) */
 void random_normal(real *out, long n);  /* mean 0, variance 1 */

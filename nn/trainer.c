@@ -15,7 +15,7 @@ Trainer *trainer_new(const TrainerKind *kind, Loader *loader, size_t self) {
   t->refs = 1;
   t->kind = kind;
   t->loader = loader_keep(loader);
-  t->random.seed = random_below(UINT64_MAX);
+  t->random = random_split();
   t->self = memory_new(self);
   if (t->self) return t;
   trainer_drop(t);
