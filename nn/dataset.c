@@ -1,6 +1,7 @@
 /* Samples in memory, and batches of them as tensors. */
 #include <string.h>
 
+#include "batch.h"
 #include "kernels/pixels.h"
 #include "row.h"
 
@@ -71,22 +72,20 @@ void dataset_drop(Dataset *d) {
 
 /* ---- batches ---- */
 
-typedef struct Gather {
-  const Dataset *set;
-  const long *which;
-  real *out;
-  long size; /* elements of a sample */
-} Gather;
-
-static void gather_bytes(void *job, long from, long to) {
-  const Gather *g = job;
-  for (long i = from; i < to; i++) pixels_to_reals(g->set->bytes + g->which[i] * g->size, g->size, g->out + i * g->size);
+void batch_fill(void *batch, long from, long to) {
+  const Batch *b = batch;
+  const Dataset *d = b->set;
+  for (long i = from; i < to; i++) {
+    real *out = b->x->data + i * b->size;
+    if (d->bytes)
+      pixels_to_reals(d->bytes + b->which[i] * b->size, b->size, out);
+    else
+      memcpy(out, d->reals->data + b->which[i] * b->size, (size_t)b->size * sizeof(real));
+  }
 }
 
-static void gather_reals(void *job, long from, long to) {
-  const Gather *g = job;
-  for (long i = from; i < to; i++)
-    memcpy(g->out + i * g->size, g->set->reals->data + g->which[i] * g->size, (size_t)g->size * sizeof(real));
+long batch_grain(const Batch *b) {
+  return b->size < GRAIN ? GRAIN / (b->size ? b->size : 1) : 1;
 }
 
 static bool check_which(const Dataset *d, long n, const long *which) {
@@ -95,22 +94,38 @@ static bool check_which(const Dataset *d, long n, const long *which) {
   return true;
 }
 
-static Tensor *gather_labels(const Dataset *d, long n, const long *which) {
-  Tensor *labels = tensor_own(tensor_new(1, &n));
-  for (long i = 0; labels && i < n; i++) labels->data[i] = (real)d->labels[which[i]];
-  return labels;
+bool batch_begin(Batch *b, const Dataset *d, long n, const long *which, bool labels) {
+  *b = (Batch){.set = d, .n = n, .which = which};
+  if (!d || nn_failed() || !check_which(d, n, which)) return false;
+  long shape[NN_DIMS] = {n};
+  memcpy(shape + 1, d->shape, (size_t)d->ndim * sizeof *shape);
+  b->size = elements(d->ndim, d->shape, 1);
+  b->x = tensor_new(d->ndim + 1, shape);
+  if (labels && d->labels) b->labels = tensor_new(1, &n);
+  for (long i = 0; b->labels && i < n; i++) b->labels->data[i] = (real)d->labels[which[i]];
+  if (nn_failed()) batch_drop(b);
+  return b->x;
+}
+
+void batch_drop(Batch *b) {
+  tensor_drop(b->x), tensor_drop(b->labels);
+  *b = (Batch){0};
+}
+
+Tensor *batch_take(Batch *b, Tensor **labels) {
+  if (labels)
+    *labels = tensor_own(b->labels);
+  else
+    tensor_drop(b->labels);
+  Tensor *x = tensor_own(b->x);
+  *b = (Batch){0};
+  return x;
 }
 
 Tensor *dataset_batch(Dataset *d, long n, const long *which, Tensor **labels) {
-  long shape[NN_DIMS] = {n};
+  Batch b;
   if (labels) *labels = NULL;
-  if (!d || nn_failed() || !check_which(d, n, which)) return NULL;
-  memcpy(shape + 1, d->shape, (size_t)d->ndim * sizeof *shape);
-  Tensor *x = tensor_own(tensor_new(d->ndim + 1, shape));
-  if (!x) return NULL;
-  Gather g = {d, which, x->data, elements(d->ndim, d->shape, 1)};
-  long grain = g.size < GRAIN ? GRAIN / (g.size ? g.size : 1) : 1;
-  workers_for(n, grain, d->bytes ? gather_bytes : gather_reals, &g);
-  if (labels && d->labels && !(*labels = gather_labels(d, n, which))) return NULL;
-  return x;
+  if (!batch_begin(&b, d, n, which, labels != NULL)) return NULL;
+  workers_for(n, batch_grain(&b), batch_fill, &b);
+  return batch_take(&b, labels);
 }

@@ -1,8 +1,17 @@
-/* The order in which a data set is gone through, batch by batch, epoch after epoch. */
+/* The order in which a data set is gone through, batch by batch, epoch after epoch. Of pictures the next batch is made by
+ * workers that wait while the last one is used. */
+#include "batch.h"
 #include "row.h"
+
+/* The order, the next batch's samples are read from, can change only after this. */
+static void forget_next(Loader *l) {
+  workers_finish(l->next);
+  batch_drop(l->next);
+}
 
 /* An epoch's order depends on the stream alone, not on the order before it. */
 static void begin_epoch(Loader *l) {
+  forget_next(l);
   l->epoch_start = l->random;
   l->place = 0;
   for (long i = 0; i < l->set->n; i++) l->order[i] = i;
@@ -33,7 +42,8 @@ Loader *loader_new(Dataset *set, long batch, bool shuffle, bool drop_last) {
   l->shuffle = shuffle;
   l->drop_last = drop_last;
   l->order = memory_new((size_t)set->n * sizeof *l->order);
-  if (!l->order) {
+  l->next = memory_new(sizeof *l->next);
+  if (!l->order || !l->next) {
     loader_drop(l);
     return NULL;
   }
@@ -50,6 +60,8 @@ Loader *loader_keep(Loader *l) {
 void loader_drop(Loader *l) {
   if (!l || --l->refs) return;
   if (l->free_data) l->free_data(l->data);
+  if (l->next) forget_next(l);
+  memory_free(l->next);
   dataset_drop(l->set);
   memory_free(l->order);
   memory_free(l);
@@ -72,23 +84,47 @@ static Tensor *augmented(Loader *l, Tensor *x) {
   return x ? x : nn_fail("data.loader: the augmentation returned nothing");
 }
 
+static long next_size(const Loader *l) {
+  long left = l->set->n - l->place;
+  return left < l->batch ? left : l->batch;
+}
+
+/* Not of numbers, which a program may change meanwhile. */
+static void begin_next(Loader *l) {
+  Batch *b = l->next;
+  if (loader_ended(l) || !l->set->bytes) return;
+  bool begun = batch_begin(b, l->set, next_size(l), l->order + l->place, true);
+  if (!begun) nn_clear_error(); /* it is made when it is needed */
+  if (begun && !workers_for_later(b->n, batch_grain(b), batch_fill, b)) batch_drop(b);
+}
+
+static Tensor *take_next(Loader *l, Tensor **labels) {
+  Batch *b = l->next;
+  workers_finish(b);
+  if (b->x && b->which == l->order + l->place) return batch_take(b, labels);
+  batch_drop(b);
+  return dataset_batch(l->set, next_size(l), l->order + l->place, labels);
+}
+
 bool loader_next(Loader *l, Tensor **x, Tensor **labels) {
   *x = NULL;
   if (labels) *labels = NULL;
   if (nn_failed()) return false;
-  long left = l->set->n - l->place, n = left < l->batch ? left : l->batch;
+  long n = next_size(l);
   if (loader_ended(l)) {
     l->epoch++;
     begin_epoch(l);
     return true;
   }
   Random before = l->random;
-  *x = augmented(l, dataset_batch(l->set, n, l->order + l->place, labels));
-  if (*x)
-    l->place += n;
-  else
+  *x = augmented(l, take_next(l, labels));
+  if (!*x) {
     l->random = before;
-  return *x != NULL;
+    return false;
+  }
+  l->place += n;
+  begin_next(l);
+  return true;
 }
 
 void loader_rewind(Loader *l) {

@@ -49,6 +49,9 @@ struct Tensor *scope_leave(size_t scope, struct Tensor *result); /* drops all si
 /* Calls body(job, from, to) for pieces of 0..n, `grain` at a time, on all threads. Pieces must not depend on each
  * other; they are cut by n and grain only, never by the number of threads, so results have the same bits on any. */
 void workers_for(long n, long grain, void (*body)(void *job, long from, long to), void *job);
+/* The same, once, by workers that wait for something to do; false: they do another. The job is needed until workers_finish. */
+bool workers_for_later(long n, long grain, void (*body)(void *job, long from, long to), void *job);
+void workers_finish(const void *job); /* does what is left of it */
 int workers_count(void);
 int workers_self(void);        /* which thread runs this piece, 0..workers_count()-1: for room to work in, never for results */
 void workers_set(int threads); /* 1..64; the first use takes GANDER_THREADS or as many as it has cores */

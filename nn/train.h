@@ -37,6 +37,7 @@ typedef struct Loader {
   Tensor *(*augment)(void *data, Tensor *x);
   void *data;
   void (*free_data)(void *data);
+  struct Batch *next; /* being made while the last one is used, or empty */
 } Loader;
 Loader *loader_new(Dataset *set, long batch, bool shuffle, bool drop_last);
 Loader *loader_keep(Loader *l);

@@ -1,5 +1,7 @@
 /* Workers: threads that share the pieces of a loop. They spin briefly for the next loop, since a training step has
- * hundreds of them, then sleep. Pieces are handed out one by one, so a thread that is held up delays only its own. */
+ * hundreds of them, then sleep. Pieces are handed out one by one, so a thread that is held up delays only its own. While
+ * they spin, workers do pieces of one loop that is needed later, if there is one. */
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -21,11 +23,16 @@ typedef struct Loop {
   long n, grain;
 } Loop;
 
-static Loop loop;
-static atomic_long next_piece;
-static atomic_uint round_number; /* of the loop being run; a change of it starts the workers */
-static atomic_bool open;         /* may a worker still join the round? */
-static atomic_int inside_round;  /* workers that joined and have not left */
+/* A loop that threads share. */
+typedef struct Round {
+  Loop loop;
+  atomic_long next_piece;
+  atomic_bool open;   /* may a thread still join? */
+  atomic_int members; /* threads that joined and have not left */
+} Round;
+
+static Round now, later;
+static atomic_uint round_number; /* of the loop run now; a change of it starts the workers */
 static atomic_int asleep;
 static atomic_bool ending;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -43,21 +50,47 @@ static void relax(void) {
 #endif
 }
 
-static void run_pieces(void) {
+/* Does pieces, at most so many, until none is left. */
+static void join_round(Round *r, long most) {
+  atomic_fetch_add(&r->members, 1); /* before looking whether it is open: who ends it closes it, then looks here */
   inside = true;
-  for (;;) {
-    long from = atomic_fetch_add(&next_piece, 1) * loop.grain;
-    if (from >= loop.n) break;
-    long to = from + loop.grain < loop.n ? from + loop.grain : loop.n;
-    loop.body(loop.job, from, to);
+  for (; most && atomic_load(&r->open); most--) {
+    long from = atomic_fetch_add(&r->next_piece, 1) * r->loop.grain;
+    long to = from + r->loop.grain < r->loop.n ? from + r->loop.grain : r->loop.n;
+    if (from < to)
+      r->loop.body(r->loop.job, from, to);
+    else
+      atomic_store(&r->open, false); /* who comes now finds nothing to do and is not waited for: the core may be another's */
   }
   inside = false;
+  atomic_fetch_sub_explicit(&r->members, 1, memory_order_release);
+}
+
+static void start_round(Round *r, Loop loop) {
+  r->loop = loop;
+  atomic_store(&r->next_piece, 0);
+  atomic_store(&r->open, true);
+}
+
+static void wait_for_members(Round *r) {
+  for (long spins = 0; atomic_load(&r->members); spins++) {
+    relax();
+    if (spins > SPIN) sched_yield();
+  }
+}
+
+static void end_round(Round *r) {
+  join_round(r, LONG_MAX);
+  wait_for_members(r);
 }
 
 static void wait_for_round(unsigned seen) {
   for (int i = 0; i < SPIN; i++) {
     if (atomic_load_explicit(&round_number, memory_order_acquire) != seen) return;
-    relax();
+    if (atomic_load_explicit(&later.open, memory_order_relaxed))
+      join_round(&later, 1);
+    else
+      relax();
   }
   pthread_mutex_lock(&lock);
   atomic_fetch_add(&asleep, 1);
@@ -77,15 +110,11 @@ static void *worker(void *number) {
     wait_for_round(seen);
     seen = atomic_load(&round_number);
     if (atomic_load(&ending)) return NULL;
-    atomic_fetch_add(&inside_round, 1); /* before looking whether it is open: the caller closes, then looks here */
-    if (atomic_load(&open)) run_pieces();
-    atomic_fetch_sub_explicit(&inside_round, 1, memory_order_release);
+    join_round(&now, LONG_MAX);
   }
 }
 
-static void start_round(void) {
-  atomic_store(&next_piece, 0);
-  atomic_store(&open, true);
+static void call_workers(void) {
   atomic_fetch_add(&round_number, 1);
   if (!atomic_load(&asleep)) return;
   pthread_mutex_lock(&lock);
@@ -96,21 +125,22 @@ static void start_round(void) {
 static void stop_all(void) {
   if (threads < 2) return;
   atomic_store(&ending, true);
-  start_round();
-  atomic_store(&open, false);
+  call_workers();
   for (int i = 1; i < threads; i++) pthread_join(thread[i], NULL);
   atomic_store(&ending, false);
 }
 
-/* A forked process has only the thread that called fork: the others are started anew when they are needed. */
+/* A forked process has only the thread that called fork: the others are started anew when they are needed, and what they
+ * were in the middle of is done again. */
 static void forget_threads(void) {
   if (threads) forked_threads = threads;
   threads = 0;
   lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
   wake = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
-  atomic_store(&open, false);
-  atomic_store(&inside_round, 0);
+  atomic_store(&now.members, 0);
+  atomic_store(&later.members, 0);
   atomic_store(&asleep, 0);
+  if (later.loop.job) start_round(&later, later.loop);
 }
 
 void workers_set(int n) {
@@ -142,12 +172,20 @@ void workers_for(long n, long grain, void (*body)(void *, long, long), void *job
     for (long from = 0; from < n; from += grain) body(job, from, from + grain < n ? from + grain : n);
     return;
   }
-  loop = (Loop){body, job, n, grain};
-  start_round();
-  run_pieces();
-  atomic_store(&open, false); /* who comes now finds nothing to do and is not waited for: the core may be another's */
-  for (long spins = 0; atomic_load(&inside_round); spins++) {
-    relax();
-    if (spins > SPIN) sched_yield();
-  }
+  start_round(&now, (Loop){body, job, n, grain});
+  call_workers();
+  end_round(&now);
+}
+
+bool workers_for_later(long n, long grain, void (*body)(void *, long, long), void *job) {
+  if (workers_count() == 1 || atomic_load(&later.open)) return false;
+  wait_for_members(&later);
+  start_round(&later, (Loop){body, job, n, grain});
+  return true;
+}
+
+void workers_finish(const void *job) {
+  if (later.loop.job != job) return; /* done, since another was taken on after it */
+  end_round(&later);
+  later.loop.job = NULL;
 }

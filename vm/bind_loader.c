@@ -133,7 +133,8 @@ static bool loader_field(lua_State *L, void *object, const char *key) {
 
 static const Function functions_loader[] = {
     {"data.loader", "set:any, batch:integer=64, shuffle:boolean=false, drop_last:boolean=false, augment:function?",
-     "Goes through a data set in batches: `for x, label in loader do ... end` is one epoch. augment(x) may change each batch.",
+     "Goes through a data set in batches: `for x, label in loader do ... end` is one epoch. augment(x) may change each batch."
+     " Of pictures the next batch is made while the last one is used.",
      "data.loader(data.glyphs(100), {batch = 10, shuffle = true})", data_loader},
     {"loader:next", "", "The next batch and its labels; nothing at the end of an epoch.", "data.loader(data.glyphs(10)):next()",
      loader_next_call},

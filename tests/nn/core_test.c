@@ -2,7 +2,9 @@
 #include "folder.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "machine.h"
 
@@ -128,6 +130,41 @@ static void workers_do_each_piece_once(void) {
   int wrong = 0;
   for (int i = 0; i < 10001; i++) wrong += done[i] != 800;
   CHECK(wrong == 0);
+}
+
+/* Also when loops are run meanwhile; what they left, workers_finish does. */
+static void waiting_workers_do_what_is_needed_later(void) {
+  static int done[10001], meanwhile[1000];
+  workers_set(1);
+  CHECK(!workers_for_later(10001, 7, count_pieces, done));
+  for (int threads = 2; threads <= 4; threads++) {
+    workers_set(threads);
+    for (int round = 0; round < 100; round++) {
+      CHECK(workers_for_later(10001, 7, count_pieces, done));
+      for (int i = 0; i < round % 10; i++) workers_for(1000, 7, count_pieces, meanwhile);
+      workers_finish(meanwhile);
+      workers_finish(done);
+    }
+  }
+  int wrong = 0;
+  for (int i = 0; i < 10001; i++) wrong += done[i] != 300;
+  for (int i = 0; i < 1000; i++) wrong += meanwhile[i] != 3 * 450;
+  CHECK(wrong == 0);
+}
+
+static void add_piece(void *job, long from, long to) {
+  atomic_fetch_add((atomic_long *)job, to - from);
+}
+
+static void nobody_need_finish_it(void) {
+  static int meanwhile[1000];
+  atomic_long done = 0;
+  workers_set(2);
+  CHECK(workers_for_later(1000, 1, add_piece, &done));
+  for (time_t end = time(NULL) + 20; atomic_load(&done) < 1000 && time(NULL) < end;) workers_for(1000, 7, count_pieces, meanwhile);
+  CHECK(atomic_load(&done) == 1000);
+  workers_finish(&done);
+  CHECK(atomic_load(&done) == 1000);
 }
 
 static bool child_did_well(pid_t child) {
@@ -293,6 +330,8 @@ int main(void) {
   random_is_philox();
   every_order_is_as_likely();
   workers_do_each_piece_once();
+  waiting_workers_do_what_is_needed_later();
+  nobody_need_finish_it();
   workers_survive_fork();
   signatures_are_read();
   the_graph_says_what_is_wrong();

@@ -1,4 +1,5 @@
 /* Data sets in memory and the order in which a loader gives them out. */
+#include "batch.h"
 #include "test.h"
 
 #include <stdlib.h>
@@ -187,6 +188,76 @@ static void failure_keeps_the_place(void) {
   dataset_drop(set);
 }
 
+/* Pictures of 16x16; pixel j of sample i is i + j. */
+static Dataset *pictures(long n) {
+  Dataset *set = dataset_new(3, (long[]){16, 16, 1}, n, true, true);
+  for (long i = 0; set && i < n * 256; i++) set->bytes[i] = (uint8_t)(i / 256 + i % 256);
+  for (long i = 0; set && i < n; i++) set->labels[i] = (int32_t)i + 1;
+  return set;
+}
+
+/* Is the batch what the order says? Returns its samples. */
+static long check_batch(Loader *l, bool labelled) {
+  size_t scope = scope_enter();
+  Tensor *x, *labels = NULL, *expected_labels;
+  long place = l->place;
+  CHECK(loader_next(l, &x, labelled ? &labels : NULL));
+  long n = x ? x->shape[0] : 0;
+  if (x) {
+    Tensor *expected = dataset_batch(l->set, n, l->order + place, &expected_labels);
+    CHECK(!memcmp(x->data, expected->data, (size_t)tensor_numel(x) * sizeof(real)));
+    CHECK(!labels || !memcmp(labels->data, expected_labels->data, (size_t)n * sizeof(real)));
+  }
+  scope_leave(scope, NULL);
+  return n;
+}
+
+static void pictures_are_made_ahead(void) {
+  int threads = workers_count();
+  size_t live = memory_use().live;
+  Dataset *set = pictures(50);
+  workers_set(3);
+  Loader *one = loader_new(set, 16, true, false), *two = loader_new(set, 7, true, true);
+  CHECK(check_batch(one, true) == 16 && one->next->x && one->next->n == 16);
+  for (int i = 0; i < 200; i++) {
+    check_batch(one, i % 3);
+    if (i % 2) check_batch(two, i % 5);
+    if (i % 23 == 0) loader_rewind(one);
+    if (i % 29 == 0) CHECK(loader_seek(two, one->epoch_start, 3, 14));
+    if (i % 50 == 0) workers_set(1 + i / 50);
+  }
+  loader_rewind(one);
+  while (check_batch(one, true) != 2) continue;
+  CHECK(!one->next->x); /* the epoch is at its end */
+  loader_rewind(one);
+  check_batch(one, true);
+  loader_drop(one), loader_drop(two);
+  dataset_drop(set);
+  CHECK(memory_use().live == live);
+  workers_set(threads);
+}
+
+/* No memory for the next batch is no error yet. */
+static void no_room_ahead_is_no_failure(void) {
+  Dataset *set = pictures(50);
+  Loader *l = loader_new(set, 16, false, false);
+  workers_set(2);
+  for (long n = 1; n < 100; n++) {
+    size_t scope = scope_enter();
+    Tensor *x;
+    loader_rewind(l);
+    memory_fail_after(n);
+    bool ok = loader_next(l, &x, NULL);
+    memory_fail_after(-1);
+    CHECK(ok == !nn_failed() && l->place == (ok ? 16 : 0));
+    nn_clear_error();
+    scope_leave(scope, NULL);
+    if (!l->next->x) CHECK(check_batch(l, true) == 16);
+  }
+  loader_drop(l);
+  dataset_drop(set);
+}
+
 int main(void) {
   size_t live = memory_use().live;
   bytes_become_minus_one_to_one();
@@ -196,6 +267,8 @@ int main(void) {
   augmentation_draws_from_the_loader();
   bad_options_are_refused();
   failure_keeps_the_place();
+  pictures_are_made_ahead();
+  no_room_ahead_is_no_failure();
   CHECK(memory_use().live == live);
   return test_done();
 }
