@@ -21,6 +21,11 @@ static Tensor *max_pool2d_forward(Module *m, int n, Tensor *const *x) {
   return tensor_max_pool2d(x[0], m->param[0].list, pool_stride(m), m->param[2].list);
 }
 
+bool layer_is_smaller_pool(const Module *m) {
+  const long *stride = m->forward == max_pool2d_forward ? pool_stride(m) : NULL;
+  return stride && (stride[0] > 1 || stride[1] > 1);
+}
+
 static const Layer max_pool2d = {
     "MaxPool2d",
     "kernel_size:pair, stride:pair=nil, padding:pair=0",
@@ -159,8 +164,7 @@ static Tensor *sequential_forward(Module *m, int n, Tensor *const *x) {
   bool both = false;
   for (int i = 0; i < m->children && !nn_failed(); i += 1 + both) {
     size_t scope = scope_enter();
-    Module *next = i + 1 < m->children ? m->child[i + 1].module : NULL;
-    Tensor *result = tensor_keep(module_call_both(m->child[i].module, next, i ? 1 : n, i ? &y : x, &both));
+    Tensor *result = tensor_keep(module_call_both(m->children - i, m->child + i, i ? 1 : n, i ? &y : x, &both));
     scope_leave(scope, NULL);
     tensor_drop(y);
     y = result;

@@ -280,8 +280,25 @@ static Tensor *call_looking_up(Module *m, Module *next, Tensor *x) {
   return y;
 }
 
+/* The largest of relu is relu of the largest, with the same gradients, and there are fewer of them. */
+static bool swap(const Module *m, const Module *next) {
+  Activation a;
+  return next && layer_is_activation(m, &a) && a.kind == ACTIVATION_RELU && layer_is_smaller_pool(next);
+}
+
+static Tensor *call_swapped(Module *m, Module *next, Tensor *x) {
+  Tensor *largest = module_call(next, 1, &x), *y = module_call(m, 1, &largest);
+  if (!y) return NULL;
+  note_output(m, x->ndim, x->shape);
+  note_output(next, y->ndim, y->shape);
+  return y;
+}
+
 /* A module whose forward was replaced may look at its result, so that must be its own. */
-Tensor *module_call_both(Module *m, Module *next, int n, Tensor *const *x, bool *both) {
+Tensor *module_call_both(int modules, const Child *child, int n, Tensor *const *x, bool *both) {
+  Module *m = child[0].module, *next = modules > 1 ? child[1].module : NULL;
+  if (n == 1 && x[0] && swap(m, next)) return *both = true, call_swapped(m, next, x[0]);
+  if (next && modules > 2 && swap(next, child[2].module)) next = NULL;
   if (offer_table(m, next, n, x)) return *both = true, call_looking_up(m, next, x[0]);
   offer.table = NULL;
   bool offered = m->layer && m->forward == m->layer->forward && !m->children && layer_is_activation(next, &offer.activation);

@@ -19,6 +19,8 @@ bool layer_wants(int n, Tensor *const *x, int ndim, long channels, const char *s
  * there is none. Taking it obliges. */
 bool layer_is_activation(const Module *m, Activation *a);
 Activation layer_take(const Module *m, int last);
+/* Is m a MaxPool2d, as it was made, that gives fewer numbers than it gets? */
+bool layer_is_smaller_pool(const Module *m);
 /* A layer may look up what it makes of the rows of a table, when the module before it does no more than pick such rows by the
  * indices x. layer_table: m's table, if m is an Embedding; layer_looks_up: can m do so? layer_take_table: for forward(), the
  * table that x is to be looked up in, or NULL. Taking it obliges. */
@@ -29,8 +31,8 @@ Tensor *layer_take_table(const Module *m);
  */
 bool layer_asked(const Module *m);
 void layer_give(Tensor *result);
-/* Calls m and, if m takes it along, the module that follows; says whether it did. */
-Tensor *module_call_both(Module *m, Module *next, int n, Tensor *const *x, bool *both);
+/* Calls the first of so many modules and, where that saves work, the one that follows; says whether it did. */
+Tensor *module_call_both(int modules, const Child *module, int n, Tensor *const *x, bool *both);
 
 uint64_t walk_begin(void); /* the number of a new walk over modules */
 /* Adds to the waiting error which of the modules on the road failed, and what ran before it. */

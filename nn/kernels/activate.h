@@ -14,8 +14,9 @@ void activate_all(real *y, long n, Activation a);
 /* Makes gradients of y those of what was activated, shared out. */
 void activate_back(real *g, const real *y, long n, Activation a);
 
+/* Never -0: where several results are the largest, it is the same which of them is taken. */
 INLINE real relu(real x) {
-  return x < 0 ? 0 : x;
+  return x <= 0 ? 0 : x;
 }
 INLINE real relu_slope(real g, real y) {
   return y <= 0 ? 0 : g;

@@ -2,6 +2,8 @@
  * what print() and errors say. */
 #include "test.h"
 
+#include <math.h>
+
 enum { MOST = 12 };
 
 typedef struct Case {
@@ -79,6 +81,8 @@ static void run_case(Case c) {
   snprintf(what, sizeof what, "%s, %s of %s", module_label(c.layer), module_label(c.next), shape_text(c.ndim, c.shape));
   Module *net = module_sequential(2, (Module *[]){c.layer, c.next});
   size_t scope = scope_enter();
+  int ndim = 0;
+  long output[NN_DIMS];
   for (int way = 0; way < 2; way++) {
     Pass *p = way ? &single : &joined;
     reset_buffers(c.layer);
@@ -89,7 +93,9 @@ static void run_case(Case c) {
     keep_buffers(p, c.layer);
     differentiate(p, c.layer, x, y);
     CHECK(c.next->output_ndim == y->ndim && !memcmp(c.next->output, y->shape, (size_t)y->ndim * sizeof(long)));
-    CHECK(c.layer->output_ndim == y->ndim && !memcmp(c.layer->output, y->shape, (size_t)y->ndim * sizeof(long)));
+    CHECK(!way || (c.layer->output_ndim == ndim && !memcmp(c.layer->output, output, (size_t)ndim * sizeof(long))));
+    ndim = c.layer->output_ndim;
+    memcpy(output, c.layer->output, sizeof output);
     CHECK(c.layer->called < c.next->called);
   }
   check_same(&joined, &single, what);
@@ -157,6 +163,62 @@ static void test_batch_norm(void) {
   }
 }
 
+/* Windows that touch, overlap and leave gaps; some hold nothing above zero, several times the largest, or NaN. */
+static void test_pools(void) {
+  const double sizes[][6] = {/* N, side, channels, kernel, stride, padding */
+                             {2, 8, 5, 2, 2, 0},
+                             {3, 9, 40, 3, 2, 1},
+                             {1, 7, 3, 2, 3, 0},
+                             {2, 6, 17, 3, 1, 1},
+                             {0, 4, 3, 2, 2, 0}};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    const double *s = sizes[i];
+    Module *pool = module_make("MaxPool2d", s[3], s[4], s[5], NN_END);
+    run_case((Case){module_make("ReLU", NN_END), pool, {(long)s[0], (long)s[1], (long)s[1], (long)s[2]}, 4});
+  }
+}
+
+static void test_special_values_in_pools(void) {
+  const real values[] = {0, (real)-0.0, -1, 2, 2, NAN, INFINITY, -INFINITY, 1, -2};
+  Module *parts[] = {module_make("ReLU", NN_END), module_make("MaxPool2d", 2, NN_END)}, *net = module_sequential(2, parts);
+  size_t scope = scope_enter();
+  Tensor *x = tensor_new(4, (long[]){20, 10, 10, 3});
+  random_seed(2);
+  for (long i = 0; i < tensor_numel(x); i++) x->data[i] = values[random_below(sizeof values / sizeof *values)];
+  CHECK(tensor_set_requires_grad(x, true));
+  Pass pass[2] = {{.n = 0}, {.n = 0}};
+  for (int way = 0; way < 2; way++) {
+    Tensor *y = way ? module_forward(parts[1], module_forward(parts[0], x)) : module_forward(net, x), *grad;
+    CHECK(tensor_gradients(y, tensor_ones(4, y->shape), 1, &x, 0, &grad));
+    pass_add(&pass[way], y), pass_add(&pass[way], grad);
+  }
+  check_same(&pass[0], &pass[1], "special values");
+  pass_drop(&pass[0]), pass_drop(&pass[1]);
+  scope_leave(scope, NULL);
+  tensor_drop(x);
+  for (int i = 0; i < 2; i++) module_drop(parts[i]);
+  module_drop(net);
+}
+
+/* A ReLU that is done with a pool is not done with the convolution. */
+static void test_three(void) {
+  for (int stride = 1; stride <= 2; stride++) {
+    Module *parts[] = {module_make("Conv2d", 3, 20, 3, NN_END), module_make("ReLU", NN_END),
+                       module_make("MaxPool2d", 2, (double)stride, NN_END), module_make("ReLU", NN_END)};
+    Module *net = module_sequential(4, parts);
+    size_t scope = scope_enter();
+    random_seed(3);
+    Tensor *x = tensor_randn(4, (long[]){2, 12, 12, 3}), *y = x, *z = module_forward(net, x);
+    CHECK(parts[0]->output[1] == 10 && parts[1]->output[1] == 10 && parts[2]->output[1] == (stride == 1 ? 9 : 5));
+    CHECK(parts[0]->called < parts[1]->called && parts[1]->called < parts[2]->called && parts[2]->called < parts[3]->called);
+    for (int i = 0; i < 4; i++) y = module_forward(parts[i], y);
+    CHECK(y && z && tensor_same_shape(y, z) && !memcmp(y->data, z->data, (size_t)tensor_numel(y) * sizeof(real)));
+    scope_leave(scope, NULL);
+    for (int i = 0; i < 4; i++) module_drop(parts[i]);
+    module_drop(net);
+  }
+}
+
 /* ---- what must not change ---- */
 
 static Tensor *twice(Module *m, int n, Tensor *const *x) {
@@ -201,6 +263,9 @@ int main(void) {
   test_linear();
   test_convolutions();
   test_batch_norm();
+  test_pools();
+  test_special_values_in_pools();
+  test_three();
   test_others_stay();
   test_errors();
   return test_done();
