@@ -1,4 +1,6 @@
 /* Tiles for AVX2 with fused multiply-add: 12 of 16 registers hold sums. */
+#include "tile.h"
+
 #ifdef __AVX2__
 #define VECTOR 32
 #define HEIGHT 6

@@ -1,4 +1,6 @@
 /* Tiles for AVX-512: 28 of 32 registers hold sums. */
+#include "tile.h"
+
 #ifdef __AVX512F__
 #define VECTOR 64
 #define HEIGHT 14

@@ -1,4 +1,6 @@
 /* The generic tiles of x86: vectors of 16 bytes with fused multiply-add. */
+#include "tile.h"
+
 #ifdef __FMA__
 #define VECTOR 16
 #define HEIGHT 6
