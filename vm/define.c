@@ -84,16 +84,21 @@ static int defined_call(lua_State *L) {
   return lua_gettop(L) - bottom;
 }
 
-/* A copy of text i of the row on top: it stays, as topics do. */
-static const char *row_text(lua_State *L, int i) {
-  size_t n;
-  lua_rawgeti(L, -1, i);
-  const char *text = lua_tolstring(L, -1, &n);
-  char *copy = memory_new(n + 1);
-  if (!copy) bind_error(L);
-  memcpy(copy, text, n + 1);
-  lua_pop(L, 1);
-  return copy;
+enum { TEXTS = 3 }; /* of a row: arguments, help, example */
+
+/* Copies of them, of the row on top, in the block returned: they stay, as topics do. */
+static char *copy_texts(lua_State *L, const char **text) {
+  size_t size[TEXTS], all = 0;
+  for (int i = 0; i < TEXTS; i++) {
+    lua_rawgeti(L, -1 - i, 2 + i);
+    text[i] = lua_tolstring(L, -1, &size[i]);
+    all += ++size[i];
+  }
+  char *block = memory_new(all), *to = block;
+  if (!block) bind_error(L);
+  for (int i = 0; i < TEXTS; to += size[i++]) text[i] = memcpy(to, text[i], size[i]);
+  lua_pop(L, TEXTS);
+  return block;
 }
 
 static void check_row(lua_State *L) {
@@ -106,15 +111,23 @@ static void check_row(lua_State *L) {
   }
 }
 
+static void check_arguments(lua_State *L) {
+  Signature s;
+  lua_rawgeti(L, -1, 1);
+  lua_rawgeti(L, -2, 2);
+  if (!signature_parse(lua_tostring(L, -1), &s)) nn_fail_in("define: %s", lua_tostring(L, -2)), bind_error(L);
+  lua_pop(L, 2);
+}
+
 /* Of the row on top. */
 static void define_row(lua_State *L) {
-  Signature s;
   check_row(L);
-  const char *args = row_text(L, 2), *help = row_text(L, 3), *example = row_text(L, 4);
+  check_arguments(L);
+  const char *text[TEXTS];
+  char *block = copy_texts(L, text);
   lua_rawgeti(L, -1, 1);
-  if (!signature_parse(args, &s)) nn_fail_in("define: %s", lua_tostring(L, -1)), bind_error(L);
-  Topic *t = topic_add("", lua_tostring(L, -1), args, help, example, NULL);
-  if (!t) bind_fail(L, "define: too many functions");
+  Topic *t = topic_add("", lua_tostring(L, -1), text[0], text[1], text[2], NULL);
+  if (!t) memory_free(block), bind_fail(L, "define: too many functions");
   lua_pop(L, 1);
   lua_pushlightuserdata(L, t);
   lua_rawgeti(L, -2, 5);
