@@ -95,8 +95,11 @@ INLINE void copy_lines(const Side *s, const real *from, long n, long first, long
 INLINE const real *line_met(const Lanes *l, const real *lines, long first, long y, long tap) {
   const Meet *m = &l->meet[0];
   long at = y * m->mul + m->add + tap * m->tap_step;
-  if (at < 0 || at % m->div || at / m->div >= l->in.size[0]) return NULL;
-  return lines + (at / m->div - first) * l->in.line;
+  if (m->div > 1) { /* a division would take as long as a tap */
+    if (at % m->div) return NULL;
+    at /= m->div;
+  }
+  return at >= 0 && at < l->in.size[0] ? lines + (at - first) * l->in.line : NULL;
 }
 
 static long lanes_of(const Lanes *l, long group) {
@@ -260,12 +263,18 @@ bool lanes_image(const Conv *v, const real *map, const real *weight, const real 
 /* ---- weight ---- */
 
 #define EACH_TAP(X) X(0) X(1) X(2) X(3) X(4)
-enum { TAPS = 5 };
+enum { TAPS = 5, SPAN = 256 }; /* SPAN: pixels whose products become one sum, about */
 
-/* Adds sums of a line's n products to those of `taps` neighbouring taps. Two sums of each at a time share what they read: those
- * of two channels of the map, or of one channel, that of every other pixel and that of the others. */
-INLINE void add_taps(const int taps, const bool two, const real *a, long a_step, long a_tap, const real *b, long b_step, long n,
-                     real *to, long to_tap) {
+/* Pixels of the image and of the map that meet, `rows` lines of n. */
+typedef struct Met {
+  const real *a, *b;
+  long a_step, b_step, a_line, b_line, a_tap, n, rows;
+} Met;
+
+/* Adds sums of their products to those of `taps` neighbouring taps. Two sums of each at a time share what they read: those of
+ * two channels of the map, or of one channel, that of every other pixel and that of the others. */
+INLINE void add_taps(const int taps, const bool two, const Met *m, real *to, long to_tap) {
+  const long a_step = m->a_step, b_step = m->b_step, a_tap = m->a_tap;
   const long pixels = two ? 1 : 2, a_next = two ? 0 : a_step, b_next = two ? LANES : b_step;
 #define START(t) Vector s##t = {0}, r##t = {0};
 #define ADD(t)                                                                                                                     \
@@ -279,14 +288,18 @@ INLINE void add_taps(const int taps, const bool two, const real *a, long a_step,
     sum[two] += r##t;                                                                                                              \
   }
   EACH_TAP(START)
-  for (; n >= pixels; n -= pixels, a += pixels * a_step, b += pixels * b_step) {
-    const Vector b0 = *(const Vector *)b, b1 = *(const Vector *)(b + b_next);
-    EACH_TAP(ADD)
-    EACH_TAP(ADD_NEXT)
-  }
-  if (n) {
-    const Vector b0 = *(const Vector *)b;
-    EACH_TAP(ADD)
+  for (long row = 0; row < m->rows; row++) {
+    const real *a = m->a + row * m->a_line, *b = m->b + row * m->b_line;
+    long n = m->n;
+    for (; n >= pixels; n -= pixels, a += pixels * a_step, b += pixels * b_step) {
+      const Vector b0 = *(const Vector *)b, b1 = *(const Vector *)(b + b_next);
+      EACH_TAP(ADD)
+      EACH_TAP(ADD_NEXT)
+    }
+    if (n) {
+      const Vector b0 = *(const Vector *)b;
+      EACH_TAP(ADD)
+    }
   }
   EACH_TAP(FINISH)
 #undef START
@@ -295,36 +308,56 @@ INLINE void add_taps(const int taps, const bool two, const real *a, long a_step,
 #undef FINISH
 }
 
-/* Adds what a line of the image and one of the map give to the taps of a kernel row, of channel c and k (and k + 1) of groups. */
-INLINE void add_row(const Lanes *l, const real *image, const real *map, real *to, long c, long k, bool two) {
-  const Meet *m = &l->meet[1];
-  const long in = l->in.depth, out = l->out.depth, tap = m->tap_step * in * LANES, to_tap = in * out * LANES;
-  const long step = m->mul * in * LANES, map_step = out * LANES, n = l->out.size[1];
-  const real *a = image + (l->in.left + m->add) * in * LANES + c * LANES, *b = map + k * LANES;
-  to += (c * out + k) * LANES;
-  for (long v = 0; v < l->kernel[1]; v += TAPS, a += TAPS * tap, to += TAPS * to_tap) {
+/* Adds what they give to the taps of a kernel row. */
+INLINE void add_row(const Lanes *l, Met m, real *to, long to_tap, bool two) {
+  for (long v = 0; v < l->kernel[1]; v += TAPS, m.a += TAPS * m.a_tap, to += TAPS * to_tap) {
 #define CASE(t)                                                                                                                    \
-  case 2 * t: add_taps(t + 1, false, a, step, tap, b, map_step, n, to, to_tap); break;                                             \
-  case 2 * t + 1: add_taps(t + 1, true, a, step, tap, b, map_step, n, to, to_tap); break;
+  case 2 * t: add_taps(t + 1, false, &m, to, to_tap); break;                                                                       \
+  case 2 * t + 1: add_taps(t + 1, true, &m, to, to_tap); break;
     switch (2 * ((l->kernel[1] - v < TAPS ? l->kernel[1] - v : TAPS) - 1) + two) { EACH_TAP(CASE) }
 #undef CASE
   }
 }
 
+/* Adds what rows from .. to-1 of a sample's map give to all taps. image: lines copied from line `first` on; map: from row `from`.
+ */
+INLINE void add_rows(const Lanes *l, const real *image, long first, Met m, long from, long to, real *sum) {
+  const long in = l->in.depth, out = l->out.depth, to_tap = in * out * LANES;
+  const Meet *h = &l->meet[0];
+  const real *map = m.b;
+  for (long u = 0; u < l->kernel[0]; u++, sum += l->kernel[1] * to_tap) {
+    long y = from, end = to;
+    while (y < end && !line_met(l, image, first, y, u)) y++;
+    while (y < end && !line_met(l, image, first, end - 1, u)) end--;
+    m.rows = end - y;
+    if (!m.rows) continue;
+    m.a_line = h->mul * l->in.line;
+    const real *line = line_met(l, image, first, y, u) + (l->in.left + l->meet[1].add) * in * LANES;
+    for (long c = 0; c < in; c++)
+      for (long k = 0; k < out; k += 2) {
+        m.a = line + c * LANES;
+        m.b = map + (y - from) * m.b_line + k * LANES;
+        add_row(l, m, sum + (c * out + k) * LANES, to_tap, k + 1 < out);
+      }
+  }
+}
+
+/* Single channels of whole vectors of groups are read where they stand in the map. */
 INLINE void add_band(const Lanes *l, long n, long from, long to, long group, real *lines, real *sum) {
-  const long in = l->in.depth, out = l->out.depth, lanes = lanes_of(l, group);
-  real *map = lines + l->lines * l->in.line;
-  long first, end;
+  const long in = l->in.depth, out = l->out.depth, lanes = lanes_of(l, group), row = l->out.size[1] * l->out.channels;
+  const bool in_place = out == 1 && lanes == LANES;
+  real *copy = lines + l->lines * l->in.line;
+  long first, end, some = SPAN / (l->out.size[1] + 1) + 1;
+  Met m = {.a_step = l->meet[1].mul * in * LANES, .a_tap = l->meet[1].tap_step * in * LANES, .n = l->out.size[1]};
+  m.b_step = in_place ? l->out.channels : out * LANES;
+  m.b_line = in_place ? row : l->out.line;
   met(&l->meet[0], l->kernel[0], l->in.size[0], from, to, &first, &end);
   copy_lines(&l->in, l->from, n, first, end, group, lanes, lines);
-  for (long y = from; y < to; y++) {
-    copy_lines(&l->out, l->other, n, y, y + 1, group, lanes, map);
-    for (long u = 0; u < l->kernel[0]; u++) {
-      const real *image = line_met(l, lines, first, y, u);
-      real *row = sum + u * l->kernel[1] * in * out * LANES;
-      for (long c = 0; image && c < in; c++)
-        for (long k = 0; k < out; k += 2) add_row(l, image, map, row, c, k, k + 1 < out);
-    }
+  for (long y = from; y < to; y += some) {
+    long last = y + some < to ? y + some : to;
+    m.b = in_place ? l->other + (n * l->out.size[0] + y) * row + group : copy;
+    if (!in_place) copy_lines(&l->out, l->other, n, y, last, group, lanes, copy);
+    add_rows(l, lines, first, m, y, last, sum);
   }
 }
 
@@ -360,7 +393,7 @@ bool lanes_weight(const Conv *v, const real *image, const real *map, real *weigh
   Lanes l = of_map(v);
   l.out.spread = 1;
   l.out.line = l.out.size[1] * l.out.depth * LANES;
-  l.room_size = l.lines * l.in.line + l.out.line;
+  l.room_size = l.lines * l.in.line + (SPAN / (l.out.size[1] + 1) + 1) * l.out.line;
   Tensor *parts = tensor_new(3, (long[]){PARTS, l.strips, v->kernel[0] * v->kernel[1] * l.in.depth * l.out.depth * LANES});
   Tensor *room = tensor_new(2, (long[]){workers_count(), l.room_size});
   bool ok = parts && room;
