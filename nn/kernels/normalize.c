@@ -378,6 +378,22 @@ INLINE void slope_of_row(const Job *j, long row, const real *weight) {
   for (long i = 0; i < n; i++) dx[i] = rstd * (weighted(&line, i) - sum - (line.x[i] - mean) * rstd * dot);
 }
 
+INLINE void slopes_of_rows(const Job *j, long from, long to) {
+  for (long row = from; row < to; row++)
+    if (j->a)
+      slope_of_row(j, row, j->a);
+    else
+      slope_of_row(j, row, NULL);
+}
+
+static KERNEL(slope_pieces, (void *job, long from, long to), (job, from, to)) {
+  slopes_of_rows(job, from, to);
+}
+
+void normalize_rows_input(Rows m, const Normal *x, const real *g, const real *weight, real *dx) {
+  workers_for(m.rows, grain(m), slope_pieces, &(Job){.m = m, .x = x, .g = g, .a = weight, .y = dx});
+}
+
 /* Adds a row, or four of them, to the sums of g and g xhat. */
 INLINE void add_rows_to(const Job *j, long row, const int rows, double *sum, double *dot) {
   const real *mean = j->x->mean + row, *rstd = j->x->rstd + row;
@@ -398,15 +414,11 @@ static KERNEL(slab_pieces, (void *job, long from, long to), (job, from, to)) {
     for (long i = 0; i < j->m.n; i++) sum[i] = dot[i] = 0;
     long row = slab * SLAB, end = row + SLAB < j->m.rows ? row + SLAB : j->m.rows;
     for (; row + 4 <= end; row += 4) {
-      for (long r = 0; r < 4; r++)
-        if (j->a)
-          slope_of_row(j, row + r, j->a);
-        else
-          slope_of_row(j, row + r, NULL);
+      slopes_of_rows(j, row, row + 4);
       add_rows_to(j, row, 4, sum, dot);
     }
     for (; row < end; row++) {
-      slope_of_row(j, row, j->a);
+      slopes_of_rows(j, row, row + 1);
       add_rows_to(j, row, 1, sum, dot);
     }
   }

@@ -37,6 +37,8 @@ void row_sums(Rows m, const Normal *x, const real *g, real *sum, real *dot);
 /* dx = scale (g - (sum + xhat dot) / count); scale, sum and dot are of columns or rows as the statistics are. */
 void normalize_back(Rows m, const Normal *x, const real *g, const real *scale, const real *sum, const real *dot, real *dx);
 
+/* The gradient of normalize_rows by x; weight may be NULL. */
+void normalize_rows_input(Rows m, const Normal *x, const real *g, const real *weight, real *dx);
 /* The gradients of normalize_rows by x, bias (sum) and weight (dot); weight may be NULL. It may fail for want of memory. */
 bool normalize_rows_back(Rows m, const Normal *x, const real *g, const real *weight, real *dx, real *sum, real *dot);
 

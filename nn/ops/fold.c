@@ -104,9 +104,10 @@ typedef struct Job {
   double *part;                     /* (outer, blocks, inner), when there are several blocks */
 } Job;
 
-static void finish(const Job *j, long i, double folded) {
-  double about = j->about ? (double)j->about[i] : 0;
-  j->y[i] = (real)(j->finish ? j->finish(folded, about, j->number) : folded);
+/* Results i .. i+n-1. */
+static void finish(const Job *j, long i, long n, double *folded) {
+  if (j->finish) j->finish(folded, j->about ? j->about + i : NULL, n, j->number);
+  for (long k = 0; k < n; k++) j->y[i + k] = (real)folded[k];
 }
 
 /* Folds rows of a few columns: several rows are taken as one wide row, whose parts are joined at the end. */
@@ -127,7 +128,7 @@ static void fold_line(const Job *j, long piece) {
   long count = f->count - from < j->block_count ? f->count - from : j->block_count;
   double folded = j->kernel->line(f->x + outer * f->count + from, count, j->about ? (double)j->about[outer] : 0);
   if (j->blocks == 1)
-    finish(j, outer, folded);
+    finish(j, outer, 1, &folded);
   else
     j->part[piece] = folded;
 }
@@ -142,7 +143,7 @@ static void fold_piece(const Job *j, long piece) {
   for (long i = 0; i < width && j->about; i++) about[i] = (double)j->about[outer * f->inner + column + i];
   fold_rows(j, x, count, width, sum, about);
   if (j->blocks == 1)
-    for (long i = 0; i < width; i++) finish(j, outer * f->inner + column + i, sum[i]);
+    finish(j, outer * f->inner + column, width, sum);
   else
     memcpy(j->part + (outer * j->blocks + block) * f->inner + column, sum, (size_t)width * sizeof *sum);
 }
@@ -162,7 +163,7 @@ static void join_blocks(void *job, long from, long to) {
     const double *part = j->part + i / j->f.inner * j->blocks * j->f.inner + i % j->f.inner;
     double folded = part[0];
     for (long block = 1; block < j->blocks; block++) folded = j->kernel->join(folded, part[block * j->f.inner]);
-    finish(j, i, folded);
+    finish(j, i, 1, &folded);
   }
 }
 

@@ -19,8 +19,8 @@ Tensor *fold_back(Call *c, Tensor *t); /* ... broadcast to the argument's shape 
 Tensor *fold_op(const Op *op, Tensor *x, int count, const long *dims, bool keepdim, bool unbiased); /* calls it, from C */
 bool fold_see(Folded *f, Tensor *x, const Param *dims); /* dimensions that are apart are brought together in a copy */
 
-/* y[i] = finish(the fold of the elements that belong to it, about[i], number). about is the kernel's and may be NULL. */
-typedef double Finish(double folded, double about, double number);
+/* y[i] is what finish, if given, makes of the fold of the elements that belong to it; about is the kernel's and may be NULL. */
+typedef void Finish(double *folded, const real *about, long n, double number);
 bool fold(const Folded *f, const Fold *kernel, real *y, const real *about, Finish *finish, double number);
 
 #endif

@@ -382,13 +382,22 @@ static void layer_norm_backward(Call *c, Tensor *g, Tensor **d) {
 }
 
 /* All three in one pass. */
+static void layer_norm_all(Call *c, Rows m, const Normal *x, const Tensor *g, Tensor **d) {
+  Tensor *sums = tensor_own(tensor_new(3, (long[]){2, 1, m.n})), *dx = tensor_own(tensor_new(c->ndim, c->shape));
+  if (!sums || !dx || !normalize_rows_back(m, x, g->data, values(c, 1), dx->data, sums->data, sums->data + m.n)) return;
+  affine_backward(c, sums, d);
+  if (c->want[0]) d[0] = dx;
+}
+
 static void layer_norm_fused(Call *c, Tensor *g, Tensor **d) {
   Rows m = rows_of(c->in[0]);
   const Normal x = {.x = c->in[0]->data, .mean = c->extra[0]->data, .rstd = c->extra[1]->data, .of_rows = true};
-  Tensor *sums = tensor_own(tensor_new(3, (long[]){2, 1, m.n})), *dx = tensor_own(tensor_new(c->ndim, c->shape));
-  if (!sums || !dx || !normalize_rows_back(m, &x, g->data, values(c, 1), dx->data, sums->data, sums->data + m.n)) return;
-  affine_backward(c, sums, d);
-  if (c->want[0]) d[0] = dx;
+  if (wanted(c, 1) || wanted(c, 2)) {
+    layer_norm_all(c, m, &x, g, d);
+  } else {
+    d[0] = tensor_own(tensor_new(c->ndim, c->shape));
+    if (d[0]) normalize_rows_input(m, &x, g->data, values(c, 1), d[0]->data);
+  }
 }
 
 static const Op layer_norm_row = {

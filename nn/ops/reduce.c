@@ -33,9 +33,9 @@ Tensor *tensor_sum(Tensor *x, int count, const long *dims, bool keepdim) {
   return fold_op(&sum_row, x, count, dims, keepdim, false);
 }
 
-static double divide(double folded, double about, double number) {
+static void divide(double *folded, const real *about, long n, double number) {
   (void)about;
-  return folded / number;
+  for (long i = 0; i < n; i++) folded[i] /= number;
 }
 
 static bool mean_forward(Call *c) {
@@ -241,9 +241,9 @@ static double degrees(Call *c) {
   return n > 0 ? n : 0;
 }
 
-static double root_of_quotient(double folded, double about, double number) {
+static void root_of_quotient(double *folded, const real *about, long n, double number) {
   (void)about;
-  return sqrt(folded / number);
+  for (long i = 0; i < n; i++) folded[i] = sqrt(folded[i] / number);
 }
 
 static bool spread_forward(Call *c, Finish *finish) {
@@ -315,9 +315,9 @@ Tensor *tensor_std(Tensor *x, int count, const long *dims, bool keepdim, bool un
   return fold_op(&std_row, x, count, dims, keepdim, unbiased);
 }
 
-static double root(double folded, double about, double number) {
+static void root(double *folded, const real *about, long n, double number) {
   (void)about, (void)number;
-  return sqrt(folded);
+  for (long i = 0; i < n; i++) folded[i] = sqrt(folded[i]);
 }
 
 static bool norm_forward(Call *c) {

@@ -170,9 +170,9 @@ Tensor *tensor_log_softmax(Tensor *x, long dim) {
 
 /* ---- logsumexp ---- */
 
-static double log_and_shift(double folded, double largest, double number) {
+static void log_and_shift(double *folded, const real *largest, long n, double number) {
   (void)number;
-  return log(folded) + largest;
+  for (long i = 0; i < n; i++) folded[i] = log(folded[i]) + (double)largest[i];
 }
 
 static bool logsumexp_forward(Call *c) {
