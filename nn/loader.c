@@ -3,7 +3,7 @@
 #include "batch.h"
 #include "row.h"
 
-/* The order, the next batch's samples are read from, can change only after this. */
+/* The next batch reads the order, which can change only after this. */
 static void forget_next(Loader *l) {
   workers_finish(l->next);
   batch_drop(l->next);
