@@ -35,6 +35,9 @@ WARN     = -Wall -Wextra -Wpedantic -Werror
 # products and sums are rounded one by one, so that every CPU gives the same bits
 CFLAGS   = -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -ffp-contract=off -fno-math-errno -pthread -MMD -MP $(EXTRA)
 KERNELFLAGS = -O3 -fno-trapping-math -g1
+# two vectors at a time and their instructions interleaved: each waits for the one before it (clang needs no telling)
+EACHFLAGS = -funroll-loops --param max-unroll-times=2 -fschedule-insns \
+  -Wno-ignored-optimization-argument -Wno-unused-command-line-argument
 NN_PC    = libpng libjpeg zlib libdeflate
 LUA_PC  := $(firstword $(shell for name in lua5.4 lua-5.4 lua54 lua; do pkg-config --exists $$name 2>&1 && echo $$name; done))
 VM_PC    = $(LUA_PC) readline
@@ -82,6 +85,7 @@ $(BUILD)/nn/%.o: nn/%.c
 	@$(CC) $(CFLAGS) $(NN_CFLAGS) -c $< -o $@
 
 $(BUILD)/nn/kernels/%.o: OPT += $(KERNELFLAGS)
+$(BUILD)/nn/kernels/each_%.o: OPT += $(EACHFLAGS)
 
 # the tiles of products: one source for several instruction sets, chosen at run time; sums are fused multiply-adds in each
 # (sanitizers would take minutes over these; valgrind looks at their memory)
