@@ -1,83 +1,66 @@
-/* One group after the other, unless they are many of few channels: its channels are copied out, convolved as any others, and the
- * result is copied to its place. */
+/* Groups of many channels are copied apart, convolved one after the other as any convolution, and the results are copied together.
+ */
 #include "conv_groups.h"
 
 #include "conv_lanes.h"
+#include "kernel.h"
 
-enum { IMAGE, WEIGHT, MAP, SIDES, GRAIN = 1024 };
+enum { IMAGE, WEIGHT, MAP, SIDES, GRAIN = 64, WIDE = 16 };
 
-/* Some columns of rows: one group's channels of all pixels, or of all taps. */
-typedef struct Copy {
-  const real *from;
-  real *to;
-  long from_row, to_row, columns;
-} Copy;
+/* Rows of all groups' channels, of all pixels or of all taps, and the same group by group. */
+typedef struct Apart {
+  long rows, columns, groups; /* columns: of one group */
+  real *together, *apart;
+} Apart;
 
-static void copy_rows(void *job, long from, long to) {
-  const Copy *c = job;
-  for (long i = from; i < to; i++) {
-    const real *a = c->from + i * c->from_row;
-    real *b = c->to + i * c->to_row;
-    for (long k = 0; k < c->columns; k++) b[k] = a[k];
-  }
+INLINE void copy_row(const real *from, real *to, long n) {
+  for (; n >= WIDE; n -= WIDE, from += WIDE, to += WIDE)
+    for (int k = 0; k < WIDE; k++) to[k] = from[k];
+  for (long k = 0; k < n; k++) to[k] = from[k];
 }
 
-/* Image, weight and map of all groups, and room for those of one. */
-typedef struct Groups {
-  Conv one;
-  long groups;
-  long rows[SIDES], columns[SIDES]; /* of one group */
-  Tensor *part[SIDES];
-} Groups;
-
-static bool groups_begin(Groups *g, const Conv *v) {
-  bool ok = true;
-  g->one = *v;
-  g->groups = v->groups;
-  g->one.groups = 1;
-  g->one.keep = NULL;
-  g->one.c = g->columns[IMAGE] = v->c / v->groups;
-  g->one.k = g->columns[MAP] = g->columns[WEIGHT] = v->k / v->groups;
-  g->rows[IMAGE] = v->n * v->image[0] * v->image[1];
-  g->rows[MAP] = v->n * v->map[0] * v->map[1];
-  g->rows[WEIGHT] = v->kernel[0] * v->kernel[1] * g->one.c;
-  for (int i = 0; i < SIDES; i++) {
-    g->part[i] = tensor_new(2, (long[]){g->rows[i], g->columns[i]});
-    ok = ok && g->part[i];
-  }
-  return ok;
+static KERNEL(rows_apart, (void *job, long from, long to), (job, from, to)) {
+  const Apart *a = job;
+  for (long i = from; i < to; i++)
+    for (long g = 0; g < a->groups; g++)
+      copy_row(a->together + (i * a->groups + g) * a->columns, a->apart + (g * a->rows + i) * a->columns, a->columns);
 }
 
-static bool groups_end(Groups *g, bool ok) {
-  for (int i = 0; i < SIDES; i++) tensor_drop(g->part[i]);
-  return ok;
+static KERNEL(rows_together, (void *job, long from, long to), (job, from, to)) {
+  const Apart *a = job;
+  for (long i = from; i < to; i++)
+    for (long g = 0; g < a->groups; g++)
+      copy_row(a->apart + (g * a->rows + i) * a->columns, a->together + (i * a->groups + g) * a->columns, a->columns);
 }
 
-static real *take(const Groups *g, int side, const real *from, long group) {
-  long n = g->columns[side], row = n * g->groups;
-  workers_for(g->rows[side], GRAIN, copy_rows, &(Copy){from + group * n, g->part[side]->data, row, n, n});
-  return g->part[side]->data;
-}
-
-static void put(const Groups *g, int side, real *to, long group) {
-  long n = g->columns[side], row = n * g->groups;
-  workers_for(g->rows[side], GRAIN, copy_rows, &(Copy){g->part[side]->data, to + group * n, n, row, n});
-}
-
-/* Makes one side of the two others, group by group; bias is the made side's, or NULL. */
+/* Makes one side of the two others; bias is the made side's, or NULL. */
 static bool run(const Conv *v, int made, real *const *whole, const real *bias) {
-  Groups g;
-  bool ok = groups_begin(&g, v);
-  for (long i = 0; ok && i < v->groups; i++) {
-    real *part[SIDES];
-    const real *start = bias ? bias + i * g.columns[made] : NULL;
-    for (int side = 0; side < SIDES; side++) part[side] = side == made ? g.part[side]->data : take(&g, side, whole[side], i);
-    ok = made == MAP     ? conv_map(&g.one, part[IMAGE], part[WEIGHT], start, part[MAP])
-         : made == IMAGE ? conv_image(&g.one, part[MAP], part[WEIGHT], start, part[IMAGE])
-                         : conv_weight(&g.one, part[IMAGE], part[MAP], part[WEIGHT]);
-    if (ok) put(&g, made, whole[made], i);
+  const long c = v->c / v->groups, k = v->k / v->groups;
+  const long rows[SIDES] = {v->n * v->image[0] * v->image[1], v->kernel[0] * v->kernel[1] * c, v->n * v->map[0] * v->map[1]};
+  const long columns[SIDES] = {c, k, k};
+  Conv one = *v;
+  Tensor *apart[SIDES];
+  Apart sides[SIDES];
+  bool ok = true;
+  one.c = c, one.k = k, one.groups = 1, one.keep = NULL;
+  for (int i = 0; i < SIDES; i++) {
+    apart[i] = tensor_new(3, (long[]){v->groups, rows[i], columns[i]});
+    ok = ok && apart[i];
+    sides[i] = (Apart){rows[i], columns[i], v->groups, whole[i], apart[i] ? apart[i]->data : NULL};
   }
-  return groups_end(&g, ok);
+  for (int i = 0; ok && i < SIDES; i++)
+    if (i != made) workers_for(rows[i], GRAIN, rows_apart, &sides[i]);
+  for (long g = 0; ok && g < v->groups; g++) {
+    real *part[SIDES];
+    const real *start = bias ? bias + g * columns[made] : NULL;
+    for (int i = 0; i < SIDES; i++) part[i] = sides[i].apart + g * rows[i] * columns[i];
+    ok = made == MAP     ? conv_map(&one, part[IMAGE], part[WEIGHT], start, part[MAP])
+         : made == IMAGE ? conv_image(&one, part[MAP], part[WEIGHT], start, part[IMAGE])
+                         : conv_weight(&one, part[IMAGE], part[MAP], part[WEIGHT]);
+  }
+  if (ok) workers_for(rows[made], GRAIN, rows_together, &sides[made]);
+  for (int i = 0; i < SIDES; i++) tensor_drop(apart[i]);
+  return ok;
 }
 
 bool groups_map(const Conv *v, const real *image, const real *weight, const real *bias, real *map) {
