@@ -1,29 +1,58 @@
-/* Lines of a picture are copied so that the same channel of LANES groups stands side by side, with zeros around them. From
- * there whole vectors are summed, each lane by itself: products and sums are rounded one by one, on all CPUs in one order. */
+/* A lane of a vector is a channel of the result. Lines of a picture are copied with zeros around them, so that the c-th channels of
+ * a strip's groups stand side by side. From there tiles sum whole vectors, with lanes in the order of the groups: if there are four
+ * groups, of each the first channel, then of each the second. */
 #include "conv_lanes.h"
 
 #include <string.h>
 
 #include "activate.h"
 #include "kernel.h"
+#include "tile.h"
 
 enum {
-  LANES = 16,
-  PIXELS = 8,       /* of a tile */
-  ROOM = 64 * 1024, /* numbers that a band's lines take, about: they stay in the second cache */
+  ROOM = 128 * 1024, /* numbers that a band's lines take, about, or half of those they are of: they stay in the second cache */
   MOST_ROOM = 1 << 20,
-  FEW = 8,  /* channels of a group, if its lanes are all used */
-  PARTS = 8 /* that the batch is cut into where weights' gradients are summed */
+  FEW = 16,       /* channels of a group */
+  FEW_ODD = 8,    /* the same where strips do not consist of whole groups: so many vectors become of a pixel */
+  MOST_PARTS = 8, /* that the batch is cut into where weights' gradients are summed */
+  TURN = 8        /* strips that are copied from a band one after the other */
 };
 
-typedef real Vector __attribute__((vector_size(LANES * sizeof(real)), aligned(sizeof(real)), may_alias));
+typedef real Vector __attribute__((vector_size(STRIP * sizeof(real)), aligned(sizeof(real)), may_alias));
+
+typedef real Half __attribute__((vector_size(STRIP / 2 * sizeof(real)), aligned(sizeof(real)), may_alias));
+#ifdef NN_DOUBLE
+typedef int64_t Place;
+#else
+typedef int32_t Place;
+#endif
+typedef Place Places __attribute__((vector_size(STRIP / 2 * sizeof(Place))));
+
+/* to[column * rows + row] = from[row * columns + column], for rows * columns = STRIP */
+INLINE void turn_strip(const int rows, const real *from, real *to) {
+  const int columns = STRIP / rows;
+#define AT(i) (half + i) % rows *columns + (half + i) / rows
+#pragma GCC unroll 2
+  for (int half = 0; half < STRIP; half += STRIP / 2) {
+    const Places at = {AT(0), AT(1), AT(2), AT(3), AT(4), AT(5), AT(6), AT(7)};
+#ifdef __clang__
+    for (int i = 0; i < STRIP / 2; i++) to[half + i] = from[at[i]];
+#else
+    *(Half *)(to + half) = __builtin_shuffle(*(const Half *)from, *(const Half *)(from + STRIP / 2), at);
+#endif
+  }
+#undef AT
+}
+
+#define EACH_TURN(X) X(2) X(4) X(8)
 
 /* ---- lines ---- */
 
-/* A picture, and how its lines are copied: `left` zeros, then a pixel in each spread-th place, in all `line` numbers. */
+/* A picture, and how its lines are copied: between the zeros of `left` and `right` pixels, to `line` numbers in all. */
 typedef struct Side {
   long size[2], channels, depth; /* channels of all groups and of one */
-  long left, spread, line;
+  long left, right, line;
+  long wide; /* groups of a strip, or STRIP where these are not whole */
 } Side;
 
 /* Where results meet what they are made of, along one side: result i meets pixel (i mul + add + tap tap_step) / div, if that is
@@ -33,10 +62,12 @@ typedef struct Meet {
 } Meet;
 
 typedef struct Lanes {
+  const Tile *tile;
   Side in, out;
-  long n, groups, kernel[2];
+  long n, kernel[2];
   Meet meet[2];
-  long strips;              /* of LANES groups */
+  long strips;              /* of STRIP channels of the result */
+  long parts;               /* of the batch */
   long band, bands, lines;  /* rows of results that share copied lines; and how many of these there are at most */
   const real *from, *other; /* other: weights as packed, or the map */
   const real *bias;
@@ -45,8 +76,31 @@ typedef struct Lanes {
   Activation then;
 } Lanes;
 
-static long round_up(long n, long to) {
-  return (n + to - 1) / to * to;
+/* STRIP channels of the result, or what is left of them. */
+typedef struct Strip {
+  long first, lanes;
+  long place[STRIP]; /* of the first channels of groups in a pixel that is copied; for each lane if groups are not whole */
+} Strip;
+
+static Strip strip_of(const Lanes *l, long number) {
+  const long first = number * STRIP, left = l->out.channels - first, run = STRIP / l->in.wide;
+  Strip s = {.first = first, .lanes = left < STRIP ? left : STRIP};
+  for (long i = 0; i * run < s.lanes; i++) s.place[i] = (first + i * run) / l->out.depth * l->in.depth;
+  return s;
+}
+
+/* The channel of a strip that a lane is. */
+static long channel_of(const Lanes *l, long lane) {
+  return lane % l->in.wide * (STRIP / l->in.wide) + lane / l->in.wide;
+}
+
+static long lane_of(const Lanes *l, long channel) {
+  const long run = STRIP / l->in.wide;
+  return channel % run * l->in.wide + channel / run;
+}
+
+static bool in_order(const Lanes *l) {
+  return l->in.wide == 1 || l->in.wide == STRIP;
 }
 
 /* The pixels 0..size-1 along a side that results from .. to-1 meet. */
@@ -59,57 +113,62 @@ static void met(const Meet *m, long taps, long size, long from, long to, long *f
   if (*first > *end) *first = *end;
 }
 
-/* Numbers of a line's copy, of which tiles may read more than results need. */
-static long line_length(const Lanes *l) {
+/* Numbers of a pixel's copy. */
+static long pixel_length(const Side *side) {
+  return side->depth * side->wide;
+}
+
+/* Sets the margins of lines, which go on for tiles of any height that instruction sets have. */
+static void measure_lines(Lanes *l) {
   const Meet *m = &l->meet[1];
-  long reach = (l->kernel[1] - 1) * m->tap_step, last = (l->in.size[1] - 1) * m->div;
-  long read = (round_up(l->out.size[1], PIXELS) - 1) * m->mul + m->add + (reach > 0 ? reach : 0);
-  return (l->in.left + (read > last ? read : last) + 1) * l->in.depth * LANES;
+  const long reach = (l->kernel[1] - 1) * m->tap_step, least = m->add + (reach < 0 ? reach : 0), last = l->in.size[1] - 1;
+  const long most = ((l->out.size[1] - 1) * m->mul + m->add + (reach > 0 ? reach : 0)) / m->div;
+  l->in.left = least < 0 ? (m->div - 1 - least) / m->div : 0;
+  l->in.right = most > last ? most - last : 0;
+  l->in.line = (l->in.left + l->in.size[1] + l->in.right + MOST_HEIGHT * m->mul) * pixel_length(&l->in);
 }
 
-/* Copies a line of `lanes` groups, the first of which is at `from`. */
-INLINE void copy_line(const Side *s, const real *from, long lanes, real *to) {
-  const long depth = s->depth, place = s->spread * depth * LANES, before = s->left * depth * LANES,
-             end = before + s->size[1] * place;
-  memset(to, 0, (size_t)(s->spread > 1 ? s->line : before) * sizeof(real));
-  if (end < s->line) memset(to + end, 0, (size_t)(s->line - end) * sizeof(real));
-  to += before;
-  for (long x = 0; x < s->size[1]; x++, from += s->channels, to += place) {
-    if (depth == 1 && lanes == LANES)
-      *(Vector *)to = *(const Vector *)from;
-    else if (lanes == LANES)
-      for (long c = 0; c < depth; c++)
-        for (long i = 0; i < LANES; i++) to[c * LANES + i] = from[i * depth + c];
-    else
-      for (long c = 0; c < depth; c++)
-        for (long i = 0; i < LANES; i++) to[c * LANES + i] = i < lanes ? from[i * depth + c] : 0;
-  }
+/* Pixels of a whole strip of groups that have as many channels. */
+INLINE void turn_pixels(const Side *side, const Strip *s, const int wide, const real *from, real *to) {
+  for (long x = 0; x < side->size[1]; x++) turn_strip(wide, from + x * side->channels + s->place[0], to + x * STRIP);
 }
 
-INLINE void copy_lines(const Side *s, const real *from, long n, long first, long end, long group, long lanes, real *to) {
-  from += (n * s->size[0] + first) * s->size[1] * s->channels + group * s->depth;
-  for (long y = first; y < end; y++, from += s->size[1] * s->channels, to += s->line) copy_line(s, from, lanes, to);
+INLINE void copy_pixels(const Side *side, const Strip *s, const real *from, real *to) {
+  const long depth = side->depth, wide = side->wide;
+  if (depth * wide == STRIP && s->lanes == STRIP && s->place[wide - 1] == s->place[0] + (wide - 1) * depth) switch (wide) {
+#define CASE(n)                                                                                                                    \
+  case n: turn_pixels(side, s, n, from, to); return;
+      EACH_TURN(CASE)
+#undef CASE
+      default:
+        for (long x = 0; x < side->size[1]; x++)
+          *(Vector *)(to + x * STRIP) = *(const Vector *)(from + x * side->channels + s->place[0]);
+        return;
+    }
+  for (long x = 0; x < side->size[1]; x++, from += side->channels)
+    for (long c = 0; c < depth; c++)
+      for (long i = 0; i < wide; i++) *to++ = from[s->place[i] + c];
 }
 
-/* The copy of the line that result row y meets with a tap, NULL if there is none. */
-INLINE const real *line_met(const Lanes *l, const real *lines, long first, long y, long tap) {
-  const Meet *m = &l->meet[0];
-  long at = y * m->mul + m->add + tap * m->tap_step;
-  if (m->div > 1) { /* a division would take as long as a tap */
-    if (at % m->div) return NULL;
-    at /= m->div;
-  }
-  return at >= 0 && at < l->in.size[0] ? lines + (at - first) * l->in.line : NULL;
+INLINE void copy_line(const Side *side, const Strip *s, const real *from, real *to) {
+  const long pixel = pixel_length(side), before = side->left * pixel, end = before + side->size[1] * pixel;
+  memset(to, 0, (size_t)before * sizeof(real));
+  memset(to + end, 0, (size_t)(side->right * pixel) * sizeof(real));
+  copy_pixels(side, s, from, to + before);
 }
 
-static long lanes_of(const Lanes *l, long group) {
-  return l->groups - group < LANES ? l->groups - group : LANES;
+static KERNEL(copy_lines, (const Side *side, const Strip *s, const real *from, long n, long first, long end, real *to),
+              (side, s, from, n, first, end, to)) {
+  from += (n * side->size[0] + first) * side->size[1] * side->channels;
+  for (long y = first; y < end; y++, from += side->size[1] * side->channels, to += side->line) copy_line(side, s, from, to);
 }
 
 static void cut_bands(Lanes *l) {
   const Meet *m = &l->meet[0];
   long reach = (l->kernel[0] - 1) * (m->tap_step < 0 ? -m->tap_step : m->tap_step);
-  l->band = (ROOM / l->in.line * m->div - reach) / m->mul;
+  long line = l->in.size[1] * l->in.channels / 2;
+  if (line < l->in.line) line = l->in.line;
+  l->band = (ROOM / line * m->div - reach) / m->mul;
   if (l->band < 1) l->band = 1;
   if (l->band > l->out.size[0]) l->band = l->out.size[0];
   l->lines = ((l->band - 1) * m->mul + reach) / m->div + 1;
@@ -118,15 +177,12 @@ static void cut_bands(Lanes *l) {
 }
 
 static void lanes_begin(Lanes *l, const Conv *v) {
-  const Meet *m = &l->meet[1];
   l->n = v->n;
-  l->groups = v->groups;
-  l->strips = (v->groups + LANES - 1) / LANES;
+  l->parts = v->n < MOST_PARTS ? v->n : MOST_PARTS;
+  l->strips = (l->out.channels + STRIP - 1) / STRIP;
   for (int i = 0; i < 2; i++) l->kernel[i] = v->kernel[i];
-  long reach = (v->kernel[1] - 1) * m->tap_step, least = m->add + (reach < 0 ? reach : 0);
-  l->in.left = least < 0 ? -least : 0;
-  l->in.spread = m->div;
-  l->in.line = line_length(l);
+  l->in.wide = l->out.depth % STRIP == 0 ? 1 : STRIP % l->out.depth ? STRIP : STRIP / l->out.depth;
+  measure_lines(l);
   cut_bands(l);
 }
 
@@ -136,7 +192,7 @@ static Side side(const long *size, long channels, long groups) {
 
 /* The map is made of the image. */
 static Lanes of_map(const Conv *v) {
-  Lanes l = {.in = side(v->image, v->c, v->groups), .out = side(v->map, v->k, v->groups)};
+  Lanes l = {.tile = tile_best(), .in = side(v->image, v->c, v->groups), .out = side(v->map, v->k, v->groups)};
   for (int i = 0; i < 2; i++) l.meet[i] = (Meet){v->stride[i], -v->padding[i], v->dilation[i], 1};
   lanes_begin(&l, v);
   return l;
@@ -144,7 +200,7 @@ static Lanes of_map(const Conv *v) {
 
 /* The image is made of the map. */
 static Lanes of_image(const Conv *v) {
-  Lanes l = {.in = side(v->map, v->k, v->groups), .out = side(v->image, v->c, v->groups)};
+  Lanes l = {.tile = tile_best(), .in = side(v->map, v->k, v->groups), .out = side(v->image, v->c, v->groups)};
   for (int i = 0; i < 2; i++) l.meet[i] = (Meet){1, v->padding[i], -v->dilation[i], v->stride[i]};
   lanes_begin(&l, v);
   return l;
@@ -152,88 +208,132 @@ static Lanes of_image(const Conv *v) {
 
 /* ---- map and image ---- */
 
-#define EACH_PIXEL(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
+/* Taps that results i, i + div, ... meet: `count` from `first` on, `apart` from each other, the first at pixel `at` of result i,
+ * each other `step` pixels behind the one before. */
+typedef struct Taps {
+  long first, count, apart, at, step;
+} Taps;
 
-/* Channel k of a group, of PIXELS results of row y from x on. */
-INLINE void sum_tile(const Lanes *l, const real *lines, long first, long y, long x, const real *w, const real *start, Vector *out) {
-  const Meet *m = &l->meet[1];
-  const long depth = l->in.depth, step = m->mul * depth * LANES;
-#define START(p) Vector s##p = *(const Vector *)start;
-  EACH_PIXEL(START)
-  for (long u = 0; u < l->kernel[0]; u++) {
-    const real *line = line_met(l, lines, first, y, u);
-    if (!line) {
-      w += l->kernel[1] * depth * LANES;
-      continue;
-    }
-    line += (l->in.left + x * m->mul + m->add) * depth * LANES;
-    for (long v = 0; v < l->kernel[1]; v++, line += m->tap_step * depth * LANES)
-      for (long c = 0; c < depth; c++, w += LANES) {
-        const Vector b = *(const Vector *)w;
-        const real *a = line + c * LANES;
-#define ADD(p) s##p += *(const Vector *)(a + p * step) * b;
-        EACH_PIXEL(ADD)
-      }
+/* Those within pixels 0..size-1, or, with a size of -1, within the margins. */
+static Taps taps_met(const Meet *m, long i, long taps, long size) {
+  Taps t = {0};
+  for (long tap = 0; tap < taps; tap++) {
+    long at = i * m->mul + m->add + tap * m->tap_step;
+    if (at % m->div) continue;
+    at /= m->div;
+    if (size >= 0 && (at < 0 || at >= size)) continue;
+    if (t.count == 0) t.first = tap, t.at = at;
+    if (t.count == 1) t.apart = tap - t.first, t.step = at - t.at;
+    t.count++;
   }
-#define FINISH(p) out[p] = s##p;
-  EACH_PIXEL(FINISH)
-#undef START
-#undef ADD
-#undef FINISH
+  return t;
 }
 
-/* Writes the k-th channel of groups from `group` on. */
-INLINE void put_tile(const Lanes *l, const Vector *tile, long group, long k, long pixels, real *to) {
-  const long depth = l->out.depth, lanes = lanes_of(l, group);
-  to += group * depth + k;
-  for (long p = 0; p < pixels; p++, to += l->out.channels) {
-    if (depth == 1 && lanes == LANES)
-      *(Vector *)to = tile[p];
-    else
-      for (long i = 0; i < lanes; i++) to[i * depth] = ((const real *)&tile[p])[i];
+/* Puts n pixels to their places, which are `step` apart, with channels in order. */
+static KERNEL(put_pixels, (const Lanes *l, const Strip *s, const real *from, long n, real *to, long step),
+              (l, s, from, n, to, step)) {
+  switch (s->lanes == STRIP ? l->in.wide : 0) {
+#define CASE(wide)                                                                                                                 \
+  case wide:                                                                                                                       \
+    for (long x = 0; x < n; x++) turn_strip(STRIP / wide, from + x * STRIP, to + x * step);                                        \
+    break;
+    EACH_TURN(CASE)
+#undef CASE
+    case 1:
+    case STRIP:
+      for (long x = 0; x < n; x++) *(Vector *)(to + x * step) = *(const Vector *)(from + x * STRIP);
+      break;
+    default:
+      for (long x = 0; x < n; x++)
+        for (long i = 0; i < STRIP; i++)
+          if (channel_of(l, i) < s->lanes) to[x * step + channel_of(l, i)] = from[x * STRIP + i];
   }
 }
 
-INLINE void sum_row(const Lanes *l, const real *lines, long first, long y, long group, real *to) {
-  const long depth = l->out.depth, weights = l->kernel[0] * l->kernel[1] * l->in.depth * LANES, width = l->out.size[1];
-  const long lanes = lanes_of(l, group);
-  for (long k = 0; k < depth; k++) {
-    const real *w = l->other + (group / LANES * depth + k) * weights;
-    real start[LANES] = {0};
-    for (long i = 0; l->bias && i < lanes; i++) start[i] = l->bias[(group + i) * depth + k];
-    for (long x = 0; x < width; x += PIXELS) {
-      Vector tile[PIXELS];
-      sum_tile(l, lines, first, y, x, w, start, tile);
-      put_tile(l, tile, group, k, width - x < PIXELS ? width - x : PIXELS, to + x * l->out.channels);
+/* Takes n pixels from their places, as vectors of lanes. */
+static KERNEL(take_pixels, (const Lanes *l, const Strip *s, const real *from, long step, long n, real *to),
+              (l, s, from, step, n, to)) {
+  switch (s->lanes == STRIP ? l->in.wide : 0) {
+#define CASE(wide)                                                                                                                 \
+  case wide:                                                                                                                       \
+    for (long x = 0; x < n; x++) turn_strip(wide, from + x * step, to + x * STRIP);                                                \
+    break;
+    EACH_TURN(CASE)
+#undef CASE
+    case 1:
+    case STRIP:
+      for (long x = 0; x < n; x++) *(Vector *)(to + x * STRIP) = *(const Vector *)(from + x * step);
+      break;
+    default:
+      for (long x = 0; x < n; x++)
+        for (long i = 0; i < STRIP; i++) to[x * STRIP + i] = channel_of(l, i) < s->lanes ? from[x * step + channel_of(l, i)] : 0;
+  }
+}
+
+/* Row y of results; lines: copied from line `first` on. */
+static void sum_row(const Lanes *l, const Strip *s, const real *lines, long first, long y, const real *w, real *to) {
+  const long width = l->out.size[1], channels = l->out.channels, div = l->meet[1].div, pixel = pixel_length(&l->in);
+  const long tap = l->in.depth * STRIP, row = l->kernel[1] * tap, height = l->tile->height;
+  const Taps down = taps_met(&l->meet[0], y, l->kernel[0], l->in.size[0]);
+  real start[STRIP] = {0};
+  for (long i = 0; l->bias && i < STRIP; i++)
+    if (channel_of(l, i) < s->lanes) start[i] = l->bias[s->first + channel_of(l, i)];
+  for (long phase = 0; phase < div && phase < width; phase++) {
+    const Taps across = taps_met(&l->meet[1], phase, l->kernel[1], -1);
+    const StripSum sum = {.rows = down.count,
+                          .taps = across.count,
+                          .depth = l->in.depth,
+                          .a_row = down.step * l->in.line,
+                          .a_tap = across.step * pixel,
+                          .a_step = l->meet[1].mul * pixel,
+                          .w_row = down.apart * row,
+                          .w_tap = across.apart * tap,
+                          .w = w + down.first * row + across.first * tap,
+                          .start = start,
+                          .wide = (int)l->in.wide};
+    const real *a = lines;
+    if (down.count && across.count) a += (down.at - first) * l->in.line + (l->in.left + across.at) * pixel;
+    for (long x = phase; x < width; x += height * div, a += height * sum.a_step) {
+      const long left = (width - x + div - 1) / div, pixels = left < height ? left : height;
+      real tile[MOST_HEIGHT * STRIP];
+      const bool direct = pixels == height && s->lanes == STRIP && in_order(l);
+      l->tile->strip_sum(&sum, a, direct ? to + x * channels : tile, direct ? div * channels : STRIP);
+      if (!direct) put_pixels(l, s, tile, pixels, to + x * channels, div * channels);
     }
   }
   if (l->then.kind)
-    for (long x = 0; x < width; x++) activate(to + x * l->out.channels + group * depth, lanes * depth, l->then);
+    for (long x = 0; x < width; x++) activate(to + x * channels, s->lanes, l->then);
 }
 
-/* A piece: a band of rows of a sample's results, for LANES groups. */
-static KERNEL(sum_bands, (void *job, long from, long to), (job, from, to)) {
+/* A piece: a band of rows of a sample's results, for a strip. */
+static void sum_bands(void *job, long from, long to) {
   const Lanes *l = job;
+  const long weights = l->kernel[0] * l->kernel[1] * l->in.depth * STRIP;
   real *lines = l->room + workers_self() * l->room_size;
   for (long piece = from; piece < to; piece++) {
-    long n = piece / l->strips / l->bands, y = piece / l->strips % l->bands * l->band, group = piece % l->strips * LANES;
+    const Strip s = strip_of(l, piece % l->strips);
+    long n = piece / l->strips / l->bands, y = piece / l->strips % l->bands * l->band;
     long last = y + l->band < l->out.size[0] ? y + l->band : l->out.size[0], first, end;
     met(&l->meet[0], l->kernel[0], l->in.size[0], y, last, &first, &end);
-    copy_lines(&l->in, l->from, n, first, end, group, lanes_of(l, group), lines);
-    for (; y < last; y++) sum_row(l, lines, first, y, group, l->to + (n * l->out.size[0] + y) * l->out.size[1] * l->out.channels);
+    copy_lines(&l->in, &s, l->from, n, first, end, lines);
+    for (; y < last; y++)
+      sum_row(l, &s, lines, first, y, l->other + piece % l->strips * weights,
+              l->to + (n * l->out.size[0] + y) * l->out.size[1] * l->out.channels + s.first);
   }
 }
 
-/* Weights as tiles read them: strip, channel of the result, tap, channel summed over, lane. */
-static Tensor *pack(const Lanes *l, const Conv *v, const real *weight, long in_step, long out_step) {
+/* Weights as tiles read them: strip, tap, channel summed over, lane. */
+static Tensor *pack(const Lanes *l, const Conv *v, const real *weight, bool of_map) {
   const long taps = l->kernel[0] * l->kernel[1], in = l->in.depth, out = l->out.depth;
-  Tensor *packed = tensor_new(5, (long[]){l->strips, out, taps, in, LANES});
-  for (long i = 0; packed && i < tensor_numel(packed); i++) {
-    long c = i / LANES % in, tap = i / LANES / in % taps, k = i / LANES / in / taps % out;
-    long group = i / LANES / in / taps / out * LANES + i % LANES;
-    const real *w = weight + tap * (v->c / v->groups * v->k) + group * (v->k / v->groups);
-    packed->data[i] = group < l->groups ? w[c * in_step + k * out_step] : 0;
-  }
+  Tensor *packed = tensor_new(4, (long[]){l->strips, taps, in, STRIP});
+  real *to = packed ? packed->data : NULL;
+  for (long strip = 0; packed && strip < l->strips; strip++)
+    for (long i = 0; i < taps * in; i++)
+      for (long lane = 0; lane < STRIP; lane++, to++) {
+        const long tap = i / in, c = i % in, made = strip * STRIP + channel_of(l, lane), of_group = made % out, group = made / out;
+        const long row = of_map ? c : of_group, column = of_map ? made : group * in + c;
+        *to = made < l->out.channels ? weight[(tap * (v->c / v->groups) + row) * v->k + column] : 0;
+      }
   return packed;
 }
 
@@ -252,154 +352,104 @@ static bool run(Lanes *l, Tensor *weight, const real *from, const real *bias, Ac
 
 bool lanes_map(const Conv *v, const real *image, const real *weight, const real *bias, real *map) {
   Lanes l = of_map(v);
-  return run(&l, pack(&l, v, weight, v->k, 1), image, bias, v->then, map);
+  return run(&l, pack(&l, v, weight, true), image, bias, v->then, map);
 }
 
 bool lanes_image(const Conv *v, const real *map, const real *weight, const real *bias, real *image) {
   Lanes l = of_image(v);
-  return run(&l, pack(&l, v, weight, 1, v->k), map, bias, v->then, image);
+  return run(&l, pack(&l, v, weight, false), map, bias, v->then, image);
 }
 
 /* ---- weight ---- */
 
-#define EACH_TAP(X) X(0) X(1) X(2) X(3) X(4)
-enum { TAPS = 5, SPAN = 256 }; /* SPAN: pixels whose products become one sum, about */
+enum { SPAN = 256 }; /* pixels whose products become one sum, about */
 
-/* Pixels of the image and of the map that meet, `rows` lines of n. */
-typedef struct Met {
-  const real *a, *b;
-  long a_step, b_step, a_line, b_line, a_tap, n, rows;
-} Met;
-
-/* Adds sums of their products to those of `taps` neighbouring taps. Two sums of each at a time share what they read: those of
- * two channels of the map, or of one channel, that of every other pixel and that of the others. */
-INLINE void add_taps(const int taps, const bool two, const Met *m, real *to, long to_tap) {
-  const long a_step = m->a_step, b_step = m->b_step, a_tap = m->a_tap;
-  const long pixels = two ? 1 : 2, a_next = two ? 0 : a_step, b_next = two ? LANES : b_step;
-#define START(t) Vector s##t = {0}, r##t = {0};
-#define ADD(t)                                                                                                                     \
-  if (t < taps) s##t += *(const Vector *)(a + t * a_tap) * b0;
-#define ADD_NEXT(t)                                                                                                                \
-  if (t < taps) r##t += *(const Vector *)(a + a_next + t * a_tap) * b1;
-#define FINISH(t)                                                                                                                  \
-  if (t < taps) {                                                                                                                  \
-    Vector *sum = (Vector *)(to + t * to_tap);                                                                                     \
-    sum[0] += s##t;                                                                                                                \
-    sum[two] += r##t;                                                                                                              \
-  }
-  EACH_TAP(START)
-  for (long row = 0; row < m->rows; row++) {
-    const real *a = m->a + row * m->a_line, *b = m->b + row * m->b_line;
-    long n = m->n;
-    for (; n >= pixels; n -= pixels, a += pixels * a_step, b += pixels * b_step) {
-      const Vector b0 = *(const Vector *)b, b1 = *(const Vector *)(b + b_next);
-      EACH_TAP(ADD)
-      EACH_TAP(ADD_NEXT)
-    }
-    if (n) {
-      const Vector b0 = *(const Vector *)b;
-      EACH_TAP(ADD)
-    }
-  }
-  EACH_TAP(FINISH)
-#undef START
-#undef ADD
-#undef ADD_NEXT
-#undef FINISH
-}
-
-/* Adds what they give to the taps of a kernel row. */
-INLINE void add_row(const Lanes *l, Met m, real *to, long to_tap, bool two) {
-  for (long v = 0; v < l->kernel[1]; v += TAPS, m.a += TAPS * m.a_tap, to += TAPS * to_tap) {
-#define CASE(t)                                                                                                                    \
-  case 2 * t: add_taps(t + 1, false, &m, to, to_tap); break;                                                                       \
-  case 2 * t + 1: add_taps(t + 1, true, &m, to, to_tap); break;
-    switch (2 * ((l->kernel[1] - v < TAPS ? l->kernel[1] - v : TAPS) - 1) + two) { EACH_TAP(CASE) }
-#undef CASE
-  }
-}
-
-/* Adds what rows from .. to-1 of a sample's map give to all taps. image: lines copied from line `first` on; map: from row `from`.
- */
-INLINE void add_rows(const Lanes *l, const real *image, long first, Met m, long from, long to, real *sum) {
-  const long in = l->in.depth, out = l->out.depth, to_tap = in * out * LANES;
+/* Adds what rows from .. to-1 of a sample's map give to all taps. lines: of the image, copied from line `first` on; m->b: row
+ * `from` of the map. */
+static void add_rows(const Lanes *l, const real *lines, long first, const StripMet *met, long from, long to, real *sum) {
   const Meet *h = &l->meet[0];
-  const real *map = m.b;
-  for (long u = 0; u < l->kernel[0]; u++, sum += l->kernel[1] * to_tap) {
+  StripMet m = *met;
+  for (long u = 0; u < l->kernel[0]; u++, sum += l->kernel[1] * m.to_tap) {
+    const long ahead = h->add + u * h->tap_step;
     long y = from, end = to;
-    while (y < end && !line_met(l, image, first, y, u)) y++;
-    while (y < end && !line_met(l, image, first, end - 1, u)) end--;
+    while (y < end && y * h->mul + ahead < 0) y++;
+    while (y < end && (end - 1) * h->mul + ahead >= l->in.size[0]) end--;
     m.rows = end - y;
-    if (!m.rows) continue;
-    m.a_line = h->mul * l->in.line;
-    const real *line = line_met(l, image, first, y, u) + (l->in.left + l->meet[1].add) * in * LANES;
-    for (long c = 0; c < in; c++)
-      for (long k = 0; k < out; k += 2) {
-        m.a = line + c * LANES;
-        m.b = map + (y - from) * m.b_line + k * LANES;
-        add_row(l, m, sum + (c * out + k) * LANES, to_tap, k + 1 < out);
+    m.b = met->b + (y - from) * m.b_line;
+    const real *line = lines + (y * h->mul + ahead - first) * l->in.line + (l->in.left + l->meet[1].add) * pixel_length(&l->in);
+    for (long c = 0; m.rows && c < l->in.depth; c += 2)
+      for (long v = 0; v < l->kernel[1]; v += STRIP_TAPS) {
+        const long taps = l->kernel[1] - v < STRIP_TAPS ? l->kernel[1] - v : STRIP_TAPS;
+        m.a = line + c * l->in.wide + v * m.a_tap;
+        l->tile->strip_meet(&m, (int)taps, c + 1 < l->in.depth, sum + v * m.to_tap + c * STRIP);
       }
   }
 }
 
-/* Single channels of whole vectors of groups are read where they stand in the map. */
-INLINE void add_band(const Lanes *l, long n, long from, long to, long group, real *lines, real *sum) {
-  const long in = l->in.depth, out = l->out.depth, lanes = lanes_of(l, group), row = l->out.size[1] * l->out.channels;
-  const bool in_place = out == 1 && lanes == LANES;
+/* Vectors that are soon done with are read where they stand in the map; others would be read there time and again. */
+static void add_band(const Lanes *l, const Strip *s, long n, long from, long to, real *lines, real *sum) {
+  const long pixel = pixel_length(&l->in), row = l->out.size[1] * l->out.channels;
+  const bool in_place = l->in.depth == 1 && s->lanes == STRIP && in_order(l);
   real *copy = lines + l->lines * l->in.line;
   long first, end, some = SPAN / (l->out.size[1] + 1) + 1;
-  Met m = {.a_step = l->meet[1].mul * in * LANES, .a_tap = l->meet[1].tap_step * in * LANES, .n = l->out.size[1]};
-  m.b_step = in_place ? l->out.channels : out * LANES;
-  m.b_line = in_place ? row : l->out.line;
+  StripMet m = {.n = l->out.size[1],
+                .a_line = l->meet[0].mul * l->in.line,
+                .a_step = l->meet[1].mul * pixel,
+                .a_tap = l->meet[1].tap_step * pixel,
+                .b_line = in_place ? row : l->out.size[1] * STRIP,
+                .b_step = in_place ? l->out.channels : STRIP,
+                .to_tap = l->in.depth * STRIP,
+                .wide = (int)l->in.wide};
   met(&l->meet[0], l->kernel[0], l->in.size[0], from, to, &first, &end);
-  copy_lines(&l->in, l->from, n, first, end, group, lanes, lines);
+  copy_lines(&l->in, s, l->from, n, first, end, lines);
   for (long y = from; y < to; y += some) {
     long last = y + some < to ? y + some : to;
-    m.b = in_place ? l->other + (n * l->out.size[0] + y) * row + group : copy;
-    if (!in_place) copy_lines(&l->out, l->other, n, y, last, group, lanes, copy);
-    add_rows(l, lines, first, m, y, last, sum);
+    const real *map = l->other + (n * l->out.size[0] + y) * row + s->first;
+    if (!in_place) take_pixels(l, s, map, l->out.channels, (last - y) * l->out.size[1], copy);
+    m.b = in_place ? map : copy;
+    add_rows(l, lines, first, &m, y, last, sum);
   }
 }
 
-/* A piece: a part of the batch, for LANES groups. */
-static KERNEL(sum_parts, (void *job, long from, long to), (job, from, to)) {
+/* A piece: a part of the batch, for TURN strips, which take turns at each band. */
+static void sum_parts(void *job, long from, long to) {
   const Lanes *l = job;
-  const long size = l->kernel[0] * l->kernel[1] * l->in.depth * l->out.depth * LANES;
+  const long size = l->kernel[0] * l->kernel[1] * l->in.depth * STRIP;
   for (long piece = from; piece < to; piece++) {
-    real *sum = l->to + piece * size;
-    memset(sum, 0, (size_t)size * sizeof(real));
-    long part = piece / l->strips, group = piece % l->strips * LANES;
-    for (long n = part * l->n / PARTS; n < (part + 1) * l->n / PARTS; n++)
+    const long part = piece % l->parts, first = piece / l->parts * TURN, end = first + TURN < l->strips ? first + TURN : l->strips;
+    real *sums = l->to + part * l->strips * size;
+    memset(sums + first * size, 0, (size_t)((end - first) * size) * sizeof(real));
+    for (long n = part * l->n / l->parts; n < (part + 1) * l->n / l->parts; n++)
       for (long y = 0; y < l->out.size[0]; y += l->band)
-        add_band(l, n, y, y + l->band < l->out.size[0] ? y + l->band : l->out.size[0], group,
-                 l->room + workers_self() * l->room_size, sum);
+        for (long strip = first; strip < end; strip++) {
+          const Strip s = strip_of(l, strip);
+          add_band(l, &s, n, y, y + l->band < l->out.size[0] ? y + l->band : l->out.size[0],
+                   l->room + workers_self() * l->room_size, sums + strip * size);
+        }
   }
 }
 
-/* Joins the parts' sums, which stand as strip, tap, channel of the image, channel of the map, lane. */
+/* Joins the parts' sums, which stand as strip, tap, channel of the image, lane. */
 static void unpack(const Lanes *l, const real *parts, real *weight) {
-  const long in = l->in.depth, out = l->out.depth, taps = l->kernel[0] * l->kernel[1], size = l->strips * taps * in * out * LANES;
-  for (long i = 0; i < size; i++) {
-    long k = i / LANES % out, c = i / LANES / out % in, tap = i / LANES / out / in % taps;
-    long group = i / LANES / out / in / taps * LANES + i % LANES;
-    if (group >= l->groups) continue;
-    real sum = 0;
-    for (long part = 0; part < PARTS; part++) sum += parts[part * size + i];
-    weight[(tap * in + c) * l->out.channels + group * out + k] = sum;
-  }
+  const long rows = l->kernel[0] * l->kernel[1] * l->in.depth, channels = l->out.channels;
+  for (long row = 0; row < rows; row++)
+    for (long k = 0; k < channels; k++) {
+      const real *sums = parts + (k / STRIP * rows + row) * STRIP + lane_of(l, k % STRIP);
+      real sum = 0;
+      for (long part = 0; part < l->parts; part++) sum += sums[part * l->strips * rows * STRIP];
+      weight[row * channels + k] = sum;
+    }
 }
 
 bool lanes_weight(const Conv *v, const real *image, const real *map, real *weight) {
   Lanes l = of_map(v);
-  l.out.spread = 1;
-  l.out.line = l.out.size[1] * l.out.depth * LANES;
-  l.room_size = l.lines * l.in.line + (SPAN / (l.out.size[1] + 1) + 1) * l.out.line;
-  Tensor *parts = tensor_new(3, (long[]){PARTS, l.strips, v->kernel[0] * v->kernel[1] * l.in.depth * l.out.depth * LANES});
+  l.room_size = l.lines * l.in.line + (SPAN / (l.out.size[1] + 1) + 1) * l.out.size[1] * STRIP;
+  Tensor *parts = tensor_new(3, (long[]){l.parts, l.strips, v->kernel[0] * v->kernel[1] * l.in.depth * STRIP});
   Tensor *room = tensor_new(2, (long[]){workers_count(), l.room_size});
   bool ok = parts && room;
   if (ok) {
     l.from = image, l.other = map, l.to = parts->data, l.room = room->data;
-    workers_for(PARTS * l.strips, 1, sum_parts, &l);
+    workers_for((l.strips + TURN - 1) / TURN * l.parts, 1, sum_parts, &l);
     unpack(&l, parts->data, weight);
   }
   tensor_drop(parts);
@@ -410,8 +460,9 @@ bool lanes_weight(const Conv *v, const real *image, const real *map, real *weigh
 /* ---- where it pays ---- */
 
 bool lanes_suit(const Conv *v) {
-  const long c = v->c / v->groups, k = v->k / v->groups, lanes = round_up(v->groups, LANES);
-  if ((c > k ? c : k) * lanes > FEW * v->groups || !v->n || !c || !k) return false;
+  const long c = v->c / v->groups, k = v->k / v->groups;
+  if (!v->n || !c || !k || !tile_best()) return false;
+  if ((c > k ? c : k) > (STRIP % c || STRIP % k ? FEW_ODD : FEW)) return false;
   Lanes map = of_map(v), image = of_image(v);
   return map.lines * map.in.line < MOST_ROOM && image.lines * image.in.line < MOST_ROOM;
 }

@@ -1,5 +1,5 @@
-/* Convolutions in many groups of few channels, like one for each channel: a lane of a vector computes a group, so that the
- * channels of groups need not fill vectors. Sizes are those of conv.h and conv_groups.h. */
+/* Convolutions in groups of few channels, like one for each channel: a lane of a vector computes a channel of the result, so that
+ * groups need not fill vectors. Sizes are those of conv.h and conv_groups.h. */
 #ifndef GANDER_CONV_LANES_H
 #define GANDER_CONV_LANES_H
 

@@ -14,7 +14,6 @@ enum {
   TILES = 8,    /* of a piece of work, one below the other */
   PARTS = 8,    /* that the batch is cut into where the result is smaller than SMALL, so that there is work to share */
   SMALL = 8192,
-  MOST_HEIGHT = 16,
   MOST_WIDTH = 64
 };
 

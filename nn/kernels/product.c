@@ -10,7 +10,6 @@
 enum {
   POINTERS = 4096, /* to runs, in a block */
   TILES = 8,       /* most of a block */
-  MOST_HEIGHT = 16,
   MOST_WIDTH = 64,
   RUN = 2048,     /* numbers of a sum before it is added to the result: keeps panels in the second cache */
   TAPS = 256,     /* most in such a part: TAPS * MOST_HEIGHT pointers fit */

@@ -1,5 +1,6 @@
 /* Tiles: the innermost loops of all products. A tile is a few rows and columns of a result, kept in registers while
- * its sum goes on. tile_loop.h and thin_loop.h have the loops, tile_*.c one compilation of them for each instruction set.
+ * its sum goes on. tile_loop.h, thin_loop.h and strip_loop.h have the loops, tile_*.c one compilation of them for each instruction
+ * set.
  *
  * Each number of a result is a sum of chains of fused multiply-adds, in the order of the sum and as long, whatever the tile,
  * so that all instruction sets with fused multiply-add give the same bits. */
@@ -24,6 +25,25 @@ typedef struct Finish {
   real *const *out;
 } Finish;
 
+enum { STRIP = 16, STRIP_TAPS = 5 }; /* lanes of a strip, and the most taps that strip_meet takes */
+
+/* Lanes that each have a sum of their own: over u < rows, v < taps, k < depth of
+ * a[u * a_row + v * a_tap + k * wide + lane % wide] * w[u * w_row + v * w_tap + k * STRIP + lane]. The a of each pixel of a tile is
+ * a_step behind that of the one before. wide: a power of two. */
+typedef struct StripSum {
+  long rows, taps, depth, a_row, a_tap, a_step, w_row, w_tap;
+  const real *w, *start;
+  int wide;
+} StripSum;
+
+/* Pixels that meet, `rows` lines of n: a[row * a_line + pixel * a_step + tap * a_tap + lane % wide] and
+ * b[row * b_line + pixel * b_step + lane]. */
+typedef struct StripMet {
+  const real *a, *b;
+  long rows, n, a_line, a_step, a_tap, b_line, b_step, to_tap;
+  int wide;
+} StripMet;
+
 typedef struct Tile {
   int height, width; /* the most rows and columns */
   int lanes;         /* columns of one vector */
@@ -37,10 +57,16 @@ typedef struct Tile {
   void (*mix)(int depth, long columns, const real *a, long a_step, const real *b, long b_step, const real *start, real *out);
   /* out[0..rows) = sum over k < depth of a[k] * b[row * b_step + k] */
   void (*line)(int rows, long depth, const real *a, const real *b, long b_step, real *out);
+  /* out[pixel * out_step + lane] = start[lane] plus the sum, for `height` pixels */
+  void (*strip_sum)(const StripSum *m, const real *a, real *out, long out_step);
+  /* to[tap * to_tap + lane] grows by the sum over all pixels of a * b, for `taps` taps; with `two`, that of the next channel of a
+   * goes to what is STRIP behind it */
+  void (*strip_meet)(const StripMet *m, int taps, bool two, real *to);
 } Tile;
 
-enum { DOT_COLUMNS = 4 }; /* the most that dot takes */
-enum { MIX_DEPTH = 4 };   /* the most that mix takes */
+enum { MOST_HEIGHT = 16 }; /* of all instruction sets */
+enum { DOT_COLUMNS = 4 };  /* the most that dot takes */
+enum { MIX_DEPTH = 4 };    /* the most that mix takes */
 
 const Tile *tile_best(void); /* of cpu_set; NULL and nn_error() if GANDER_CPU names none */
 

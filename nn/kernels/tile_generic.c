@@ -5,7 +5,8 @@
 #define EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5)
 #include "tile_loop.h"
 
+#include "strip_loop.h"
 #include "thin_loop.h"
 
 extern const Tile tile_generic;
-const Tile tile_generic = {HEIGHT, WIDTH, LANES, gather, outer, dot, mix, line};
+const Tile tile_generic = {HEIGHT, WIDTH, LANES, gather, outer, dot, mix, line, strip_sum, strip_meet};

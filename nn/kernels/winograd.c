@@ -13,8 +13,7 @@ enum {
   SUMS = 1 << 18, /* numbers that a block's sums may take: with more columns they are done in groups */
   PIECES = 8,     /* to share out, where there are enough panels */
   CHANNELS = 64,  /* summed before the sum is added to the result, at most: errors grow with its root and that of how often */
-  FEWER = 24,     /* where there are few of them, or three taps, whose products are larger */
-  MOST_HEIGHT = 16
+  FEWER = 24      /* where there are few of them, or three taps, whose products are larger */
 };
 
 typedef struct Run {

@@ -11,8 +11,7 @@ enum {
   SUMMED = 128, /* tiles, before their sum is added to the result: errors grow with its root */
   BLOCK = 32,   /* tiles transformed at a time */
   TILES = 5,    /* tiles of a piece of a product, one below the other */
-  CHUNK = 1024, /* numbers of the result transformed at a time */
-  MOST_HEIGHT = 16
+  CHUNK = 1024  /* numbers of the result transformed at a time */
 };
 
 typedef struct Sums {
