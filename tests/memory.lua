@@ -65,9 +65,13 @@ check.run("a loop of one's own", function()
       optimizer:step()
     end
   end
-  steps(3000)
-  local before = memory().fresh
-  steps(3000)
+  local before
+  for _ = 1, 5 do -- how much is collected at a time depends on how long that takes: blocks for the most may come late
+    steps(3000)
+    before = memory().fresh
+    steps(3000)
+    if memory().fresh == before then break end
+  end
   check.equal(memory().fresh, before, "its garbage is collected before fresh blocks are needed")
   local held = {}
   for i = 1, 200000 do held[i] = {i} end
