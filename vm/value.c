@@ -161,10 +161,10 @@ static size_t next_step = STEP;
 static int boxed;
 static double full_again; /* the time from which on all may be collected */
 
-/* Of this process: what others take of the CPU says nothing of the collector. */
+/* Of this thread: what others take of the CPU says nothing of the collector. */
 static double seconds(void) {
   struct timespec now;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
