@@ -182,7 +182,7 @@ static void *run(void *unused) {
       take_key();
     else if (input)
       take_byte();
-    if (editing) show_waiting();
+    if (prompting) show_waiting(); /* not between a statement and the prompt, where the terminal still echoes */
   }
   bool shown = prompting;
   listen_no_more();
