@@ -1,5 +1,4 @@
-/* Groups of many channels are copied apart, convolved one after the other as any convolution, and the results are copied together.
- */
+/* Groups of many channels are copied apart and convolved one after the other as any convolution; then the results are joined. */
 #include "conv_groups.h"
 
 #include "conv_lanes.h"
@@ -11,6 +10,7 @@ enum { IMAGE, WEIGHT, MAP, SIDES, GRAIN = 64, WIDE = 16 };
 typedef struct Apart {
   long rows, columns, groups; /* columns: of one group */
   real *together, *apart;
+  bool join; /* what is apart is copied together */
 } Apart;
 
 INLINE void copy_row(const real *from, real *to, long n) {
@@ -19,18 +19,13 @@ INLINE void copy_row(const real *from, real *to, long n) {
   for (long k = 0; k < n; k++) to[k] = from[k];
 }
 
-static KERNEL(rows_apart, (void *job, long from, long to), (job, from, to)) {
+static KERNEL(copy_rows, (void *job, long from, long to), (job, from, to)) {
   const Apart *a = job;
   for (long i = from; i < to; i++)
-    for (long g = 0; g < a->groups; g++)
-      copy_row(a->together + (i * a->groups + g) * a->columns, a->apart + (g * a->rows + i) * a->columns, a->columns);
-}
-
-static KERNEL(rows_together, (void *job, long from, long to), (job, from, to)) {
-  const Apart *a = job;
-  for (long i = from; i < to; i++)
-    for (long g = 0; g < a->groups; g++)
-      copy_row(a->apart + (g * a->rows + i) * a->columns, a->together + (i * a->groups + g) * a->columns, a->columns);
+    for (long g = 0; g < a->groups; g++) {
+      real *joined = a->together + (i * a->groups + g) * a->columns, *part = a->apart + (g * a->rows + i) * a->columns;
+      copy_row(a->join ? part : joined, a->join ? joined : part, a->columns);
+    }
 }
 
 /* Makes one side of the two others; bias is the made side's, or NULL. */
@@ -46,10 +41,10 @@ static bool run(const Conv *v, int made, real *const *whole, const real *bias) {
   for (int i = 0; i < SIDES; i++) {
     apart[i] = tensor_new(3, (long[]){v->groups, rows[i], columns[i]});
     ok = ok && apart[i];
-    sides[i] = (Apart){rows[i], columns[i], v->groups, whole[i], apart[i] ? apart[i]->data : NULL};
+    sides[i] = (Apart){rows[i], columns[i], v->groups, whole[i], apart[i] ? apart[i]->data : NULL, i == made};
   }
   for (int i = 0; ok && i < SIDES; i++)
-    if (i != made) workers_for(rows[i], GRAIN, rows_apart, &sides[i]);
+    if (i != made) workers_for(rows[i], GRAIN, copy_rows, &sides[i]);
   for (long g = 0; ok && g < v->groups; g++) {
     real *part[SIDES];
     const real *start = bias ? bias + g * columns[made] : NULL;
@@ -58,7 +53,7 @@ static bool run(const Conv *v, int made, real *const *whole, const real *bias) {
          : made == IMAGE ? conv_image(&one, part[MAP], part[WEIGHT], start, part[IMAGE])
                          : conv_weight(&one, part[IMAGE], part[MAP], part[WEIGHT]);
   }
-  if (ok) workers_for(rows[made], GRAIN, rows_together, &sides[made]);
+  if (ok) workers_for(rows[made], GRAIN, copy_rows, &sides[made]);
   for (int i = 0; i < SIDES; i++) tensor_drop(apart[i]);
   return ok;
 }

@@ -10,15 +10,13 @@
 #include "tile.h"
 
 enum {
-  ROOM = 128 * 1024, /* numbers that a band's lines take, about, or half of those they are of: they stay in the second cache */
+  ROOM = 128 * 1024, /* numbers of a band, about: of its copy, or half of what is copied from; both stay in the second cache */
   MOST_ROOM = 1 << 20,
   FEW = 16,       /* channels of a group */
   FEW_ODD = 8,    /* the same where strips do not consist of whole groups: so many vectors become of a pixel */
   MOST_PARTS = 8, /* that the batch is cut into where weights' gradients are summed */
   TURN = 8        /* strips that are copied from a band one after the other */
 };
-
-typedef real Vector __attribute__((vector_size(STRIP * sizeof(real)), aligned(sizeof(real)), may_alias));
 
 typedef real Half __attribute__((vector_size(STRIP / 2 * sizeof(real)), aligned(sizeof(real)), may_alias));
 #ifdef NN_DOUBLE
@@ -28,10 +26,13 @@ typedef int32_t Place;
 #endif
 typedef Place Places __attribute__((vector_size(STRIP / 2 * sizeof(Place))));
 
-/* to[column * rows + row] = from[row * columns + column], for rows * columns = STRIP */
-INLINE void turn_strip(const int rows, const real *from, real *to) {
-  const int columns = STRIP / rows;
-#define AT(i) (half + i) % rows *columns + (half + i) / rows
+/* Where number i of a strip's columns, read one after the other, stands in its rows. */
+INLINE long turned(const long rows, long i) {
+  return i % rows * (STRIP / rows) + i / rows;
+}
+
+INLINE void turn_strip(const long rows, const real *from, real *to) {
+#define AT(i) (Place) turned(rows, half + i)
 #pragma GCC unroll 2
   for (int half = 0; half < STRIP; half += STRIP / 2) {
     const Places at = {AT(0), AT(1), AT(2), AT(3), AT(4), AT(5), AT(6), AT(7)};
@@ -44,15 +45,47 @@ INLINE void turn_strip(const int rows, const real *from, real *to) {
 #undef AT
 }
 
-#define EACH_TURN(X) X(2) X(4) X(8)
+/* n strips that are from_step apart go to places that are to_step apart. Of each `held` numbers are there, others are 0; and `room`
+ * are written. */
+typedef struct Turn {
+  long rows, n;
+  const real *from;
+  long from_step, held;
+  real *to;
+  long to_step, room;
+} Turn;
+
+INLINE void turn_whole(const long rows, const Turn *t) {
+  for (long x = 0; x < t->n; x++) turn_strip(rows, t->from + x * t->from_step, t->to + x * t->to_step);
+}
+
+INLINE void turn_part(const Turn *t) {
+  for (long x = 0; x < t->n; x++)
+    for (long i = 0; i < t->room; i++) {
+      const long at = turned(t->rows, i);
+      t->to[x * t->to_step + i] = at < t->held ? t->from[x * t->from_step + at] : 0;
+    }
+}
+
+INLINE void turn_strips(const Turn *t) {
+  switch (t->held == STRIP && t->room == STRIP ? t->rows : 0) {
+    case 1:
+    case STRIP: turn_whole(1, t); break;
+    case 2: turn_whole(2, t); break;
+    case 4: turn_whole(4, t); break;
+    case 8: turn_whole(8, t); break;
+    default: turn_part(t);
+  }
+}
+
+static KERNEL(turn_pixels, (const Turn *t), (t)) {
+  turn_strips(t);
+}
 
 /* ---- lines ---- */
 
-/* A picture, and how its lines are copied: between the zeros of `left` and `right` pixels, to `line` numbers in all. */
 typedef struct Side {
   long size[2], channels, depth; /* channels of all groups and of one */
-  long left, right, line;
-  long wide; /* groups of a strip, or STRIP where these are not whole */
 } Side;
 
 /* Where results meet what they are made of, along one side: result i meets pixel (i mul + add + tap tap_step) / div, if that is
@@ -66,7 +99,9 @@ typedef struct Lanes {
   Side in, out;
   long n, kernel[2];
   Meet meet[2];
-  long strips;              /* of STRIP channels of the result */
+  long strips, wide;        /* of STRIP channels of the result; groups of each, or STRIP where these are not whole */
+  long pixel;               /* numbers of a pixel's copy */
+  long left, right, line;   /* a line's copy: pixels of zeros on both sides, and numbers in all */
   long parts;               /* of the batch */
   long band, bands, lines;  /* rows of results that share copied lines; and how many of these there are at most */
   const real *from, *other; /* other: weights as packed, or the map */
@@ -83,24 +118,14 @@ typedef struct Strip {
 } Strip;
 
 static Strip strip_of(const Lanes *l, long number) {
-  const long first = number * STRIP, left = l->out.channels - first, run = STRIP / l->in.wide;
+  const long first = number * STRIP, left = l->out.channels - first, run = STRIP / l->wide;
   Strip s = {.first = first, .lanes = left < STRIP ? left : STRIP};
   for (long i = 0; i * run < s.lanes; i++) s.place[i] = (first + i * run) / l->out.depth * l->in.depth;
   return s;
 }
 
-/* The channel of a strip that a lane is. */
-static long channel_of(const Lanes *l, long lane) {
-  return lane % l->in.wide * (STRIP / l->in.wide) + lane / l->in.wide;
-}
-
-static long lane_of(const Lanes *l, long channel) {
-  const long run = STRIP / l->in.wide;
-  return channel % run * l->in.wide + channel / run;
-}
-
 static bool in_order(const Lanes *l) {
-  return l->in.wide == 1 || l->in.wide == STRIP;
+  return l->wide == 1 || l->wide == STRIP;
 }
 
 /* The pixels 0..size-1 along a side that results from .. to-1 meet. */
@@ -113,61 +138,42 @@ static void met(const Meet *m, long taps, long size, long from, long to, long *f
   if (*first > *end) *first = *end;
 }
 
-/* Numbers of a pixel's copy. */
-static long pixel_length(const Side *side) {
-  return side->depth * side->wide;
-}
-
 /* Sets the margins of lines, which go on for tiles of any height that instruction sets have. */
 static void measure_lines(Lanes *l) {
   const Meet *m = &l->meet[1];
   const long reach = (l->kernel[1] - 1) * m->tap_step, least = m->add + (reach < 0 ? reach : 0), last = l->in.size[1] - 1;
   const long most = ((l->out.size[1] - 1) * m->mul + m->add + (reach > 0 ? reach : 0)) / m->div;
-  l->in.left = least < 0 ? (m->div - 1 - least) / m->div : 0;
-  l->in.right = most > last ? most - last : 0;
-  l->in.line = (l->in.left + l->in.size[1] + l->in.right + MOST_HEIGHT * m->mul) * pixel_length(&l->in);
+  l->left = least < 0 ? (m->div - 1 - least) / m->div : 0;
+  l->right = most > last ? most - last : 0;
+  l->line = (l->left + l->in.size[1] + l->right + MOST_HEIGHT * m->mul) * l->pixel;
 }
 
-/* Pixels of a whole strip of groups that have as many channels. */
-INLINE void turn_pixels(const Side *side, const Strip *s, const int wide, const real *from, real *to) {
-  for (long x = 0; x < side->size[1]; x++) turn_strip(wide, from + x * side->channels + s->place[0], to + x * STRIP);
-}
-
-INLINE void copy_pixels(const Side *side, const Strip *s, const real *from, real *to) {
-  const long depth = side->depth, wide = side->wide;
-  if (depth * wide == STRIP && s->lanes == STRIP && s->place[wide - 1] == s->place[0] + (wide - 1) * depth) switch (wide) {
-#define CASE(n)                                                                                                                    \
-  case n: turn_pixels(side, s, n, from, to); return;
-      EACH_TURN(CASE)
-#undef CASE
-      default:
-        for (long x = 0; x < side->size[1]; x++)
-          *(Vector *)(to + x * STRIP) = *(const Vector *)(from + x * side->channels + s->place[0]);
-        return;
-    }
-  for (long x = 0; x < side->size[1]; x++, from += side->channels)
+INLINE void copy_pixels(const Lanes *l, const Strip *s, const real *from, real *to) {
+  const long depth = l->in.depth, wide = l->wide, width = l->in.size[1], channels = l->in.channels;
+  if (l->pixel == STRIP && s->lanes == STRIP && s->place[wide - 1] == s->place[0] + (wide - 1) * depth) {
+    turn_strips(&(Turn){wide, width, from + s->place[0], channels, STRIP, to, STRIP, STRIP});
+    return;
+  }
+  for (long x = 0; x < width; x++, from += channels)
     for (long c = 0; c < depth; c++)
       for (long i = 0; i < wide; i++) *to++ = from[s->place[i] + c];
 }
 
-INLINE void copy_line(const Side *side, const Strip *s, const real *from, real *to) {
-  const long pixel = pixel_length(side), before = side->left * pixel, end = before + side->size[1] * pixel;
-  memset(to, 0, (size_t)before * sizeof(real));
-  memset(to + end, 0, (size_t)(side->right * pixel) * sizeof(real));
-  copy_pixels(side, s, from, to + before);
-}
-
-static KERNEL(copy_lines, (const Side *side, const Strip *s, const real *from, long n, long first, long end, real *to),
-              (side, s, from, n, first, end, to)) {
-  from += (n * side->size[0] + first) * side->size[1] * side->channels;
-  for (long y = first; y < end; y++, from += side->size[1] * side->channels, to += side->line) copy_line(side, s, from, to);
+static KERNEL(copy_lines, (const Lanes *l, const Strip *s, long n, long first, long end, real *to), (l, s, n, first, end, to)) {
+  const long row = l->in.size[1] * l->in.channels, before = l->left * l->pixel, after = before + l->in.size[1] * l->pixel;
+  const real *from = l->from + (n * l->in.size[0] + first) * row;
+  for (long y = first; y < end; y++, from += row, to += l->line) {
+    memset(to, 0, (size_t)before * sizeof(real));
+    memset(to + after, 0, (size_t)(l->right * l->pixel) * sizeof(real));
+    copy_pixels(l, s, from, to + before);
+  }
 }
 
 static void cut_bands(Lanes *l) {
   const Meet *m = &l->meet[0];
   long reach = (l->kernel[0] - 1) * (m->tap_step < 0 ? -m->tap_step : m->tap_step);
   long line = l->in.size[1] * l->in.channels / 2;
-  if (line < l->in.line) line = l->in.line;
+  if (line < l->line) line = l->line;
   l->band = (ROOM / line * m->div - reach) / m->mul;
   if (l->band < 1) l->band = 1;
   if (l->band > l->out.size[0]) l->band = l->out.size[0];
@@ -181,7 +187,8 @@ static void lanes_begin(Lanes *l, const Conv *v) {
   l->parts = v->n < MOST_PARTS ? v->n : MOST_PARTS;
   l->strips = (l->out.channels + STRIP - 1) / STRIP;
   for (int i = 0; i < 2; i++) l->kernel[i] = v->kernel[i];
-  l->in.wide = l->out.depth % STRIP == 0 ? 1 : STRIP % l->out.depth ? STRIP : STRIP / l->out.depth;
+  l->wide = l->out.depth % STRIP == 0 ? 1 : STRIP % l->out.depth ? STRIP : STRIP / l->out.depth;
+  l->pixel = l->in.depth * l->wide;
   measure_lines(l);
   cut_bands(l);
 }
@@ -229,76 +236,34 @@ static Taps taps_met(const Meet *m, long i, long taps, long size) {
   return t;
 }
 
-/* Puts n pixels to their places, which are `step` apart, with channels in order. */
-static KERNEL(put_pixels, (const Lanes *l, const Strip *s, const real *from, long n, real *to, long step),
-              (l, s, from, n, to, step)) {
-  switch (s->lanes == STRIP ? l->in.wide : 0) {
-#define CASE(wide)                                                                                                                 \
-  case wide:                                                                                                                       \
-    for (long x = 0; x < n; x++) turn_strip(STRIP / wide, from + x * STRIP, to + x * step);                                        \
-    break;
-    EACH_TURN(CASE)
-#undef CASE
-    case 1:
-    case STRIP:
-      for (long x = 0; x < n; x++) *(Vector *)(to + x * step) = *(const Vector *)(from + x * STRIP);
-      break;
-    default:
-      for (long x = 0; x < n; x++)
-        for (long i = 0; i < STRIP; i++)
-          if (channel_of(l, i) < s->lanes) to[x * step + channel_of(l, i)] = from[x * STRIP + i];
-  }
-}
-
-/* Takes n pixels from their places, as vectors of lanes. */
-static KERNEL(take_pixels, (const Lanes *l, const Strip *s, const real *from, long step, long n, real *to),
-              (l, s, from, step, n, to)) {
-  switch (s->lanes == STRIP ? l->in.wide : 0) {
-#define CASE(wide)                                                                                                                 \
-  case wide:                                                                                                                       \
-    for (long x = 0; x < n; x++) turn_strip(wide, from + x * step, to + x * STRIP);                                                \
-    break;
-    EACH_TURN(CASE)
-#undef CASE
-    case 1:
-    case STRIP:
-      for (long x = 0; x < n; x++) *(Vector *)(to + x * STRIP) = *(const Vector *)(from + x * step);
-      break;
-    default:
-      for (long x = 0; x < n; x++)
-        for (long i = 0; i < STRIP; i++) to[x * STRIP + i] = channel_of(l, i) < s->lanes ? from[x * step + channel_of(l, i)] : 0;
-  }
-}
-
 /* Row y of results; lines: copied from line `first` on. */
 static void sum_row(const Lanes *l, const Strip *s, const real *lines, long first, long y, const real *w, real *to) {
-  const long width = l->out.size[1], channels = l->out.channels, div = l->meet[1].div, pixel = pixel_length(&l->in);
+  const long width = l->out.size[1], channels = l->out.channels, div = l->meet[1].div;
   const long tap = l->in.depth * STRIP, row = l->kernel[1] * tap, height = l->tile->height;
   const Taps down = taps_met(&l->meet[0], y, l->kernel[0], l->in.size[0]);
   real start[STRIP] = {0};
-  for (long i = 0; l->bias && i < STRIP; i++)
-    if (channel_of(l, i) < s->lanes) start[i] = l->bias[s->first + channel_of(l, i)];
+  if (l->bias) turn_pixels(&(Turn){l->wide, 1, l->bias + s->first, 0, s->lanes, start, 0, STRIP});
   for (long phase = 0; phase < div && phase < width; phase++) {
     const Taps across = taps_met(&l->meet[1], phase, l->kernel[1], -1);
     const StripSum sum = {.rows = down.count,
                           .taps = across.count,
                           .depth = l->in.depth,
-                          .a_row = down.step * l->in.line,
-                          .a_tap = across.step * pixel,
-                          .a_step = l->meet[1].mul * pixel,
+                          .a_row = down.step * l->line,
+                          .a_tap = across.step * l->pixel,
+                          .a_step = l->meet[1].mul * l->pixel,
                           .w_row = down.apart * row,
                           .w_tap = across.apart * tap,
                           .w = w + down.first * row + across.first * tap,
                           .start = start,
-                          .wide = (int)l->in.wide};
+                          .wide = (int)l->wide};
     const real *a = lines;
-    if (down.count && across.count) a += (down.at - first) * l->in.line + (l->in.left + across.at) * pixel;
+    if (down.count && across.count) a += (down.at - first) * l->line + (l->left + across.at) * l->pixel;
     for (long x = phase; x < width; x += height * div, a += height * sum.a_step) {
       const long left = (width - x + div - 1) / div, pixels = left < height ? left : height;
       real tile[MOST_HEIGHT * STRIP];
       const bool direct = pixels == height && s->lanes == STRIP && in_order(l);
       l->tile->strip_sum(&sum, a, direct ? to + x * channels : tile, direct ? div * channels : STRIP);
-      if (!direct) put_pixels(l, s, tile, pixels, to + x * channels, div * channels);
+      if (!direct) turn_pixels(&(Turn){STRIP / l->wide, pixels, tile, STRIP, STRIP, to + x * channels, div * channels, s->lanes});
     }
   }
   if (l->then.kind)
@@ -315,7 +280,7 @@ static void sum_bands(void *job, long from, long to) {
     long n = piece / l->strips / l->bands, y = piece / l->strips % l->bands * l->band;
     long last = y + l->band < l->out.size[0] ? y + l->band : l->out.size[0], first, end;
     met(&l->meet[0], l->kernel[0], l->in.size[0], y, last, &first, &end);
-    copy_lines(&l->in, &s, l->from, n, first, end, lines);
+    copy_lines(l, &s, n, first, end, lines);
     for (; y < last; y++)
       sum_row(l, &s, lines, first, y, l->other + piece % l->strips * weights,
               l->to + (n * l->out.size[0] + y) * l->out.size[1] * l->out.channels + s.first);
@@ -330,7 +295,8 @@ static Tensor *pack(const Lanes *l, const Conv *v, const real *weight, bool of_m
   for (long strip = 0; packed && strip < l->strips; strip++)
     for (long i = 0; i < taps * in; i++)
       for (long lane = 0; lane < STRIP; lane++, to++) {
-        const long tap = i / in, c = i % in, made = strip * STRIP + channel_of(l, lane), of_group = made % out, group = made / out;
+        const long tap = i / in, c = i % in, made = strip * STRIP + turned(l->wide, lane), of_group = made % out,
+                   group = made / out;
         const long row = of_map ? c : of_group, column = of_map ? made : group * in + c;
         *to = made < l->out.channels ? weight[(tap * (v->c / v->groups) + row) * v->k + column] : 0;
       }
@@ -338,7 +304,7 @@ static Tensor *pack(const Lanes *l, const Conv *v, const real *weight, bool of_m
 }
 
 static bool run(Lanes *l, Tensor *weight, const real *from, const real *bias, Activation then, real *to) {
-  l->room_size = l->lines * l->in.line;
+  l->room_size = l->lines * l->line;
   Tensor *room = weight ? tensor_new(2, (long[]){workers_count(), l->room_size}) : NULL;
   if (room) {
     l->from = from, l->other = weight->data, l->bias = bias, l->to = to, l->room = room->data;
@@ -376,11 +342,11 @@ static void add_rows(const Lanes *l, const real *lines, long first, const StripM
     while (y < end && (end - 1) * h->mul + ahead >= l->in.size[0]) end--;
     m.rows = end - y;
     m.b = met->b + (y - from) * m.b_line;
-    const real *line = lines + (y * h->mul + ahead - first) * l->in.line + (l->in.left + l->meet[1].add) * pixel_length(&l->in);
+    const real *line = lines + (y * h->mul + ahead - first) * l->line + (l->left + l->meet[1].add) * l->pixel;
     for (long c = 0; m.rows && c < l->in.depth; c += 2)
       for (long v = 0; v < l->kernel[1]; v += STRIP_TAPS) {
         const long taps = l->kernel[1] - v < STRIP_TAPS ? l->kernel[1] - v : STRIP_TAPS;
-        m.a = line + c * l->in.wide + v * m.a_tap;
+        m.a = line + c * l->wide + v * m.a_tap;
         l->tile->strip_meet(&m, (int)taps, c + 1 < l->in.depth, sum + v * m.to_tap + c * STRIP);
       }
   }
@@ -388,24 +354,24 @@ static void add_rows(const Lanes *l, const real *lines, long first, const StripM
 
 /* Vectors that are soon done with are read where they stand in the map; others would be read there time and again. */
 static void add_band(const Lanes *l, const Strip *s, long n, long from, long to, real *lines, real *sum) {
-  const long pixel = pixel_length(&l->in), row = l->out.size[1] * l->out.channels;
+  const long row = l->out.size[1] * l->out.channels;
   const bool in_place = l->in.depth == 1 && s->lanes == STRIP && in_order(l);
-  real *copy = lines + l->lines * l->in.line;
+  real *copy = lines + l->lines * l->line;
   long first, end, some = SPAN / (l->out.size[1] + 1) + 1;
   StripMet m = {.n = l->out.size[1],
-                .a_line = l->meet[0].mul * l->in.line,
-                .a_step = l->meet[1].mul * pixel,
-                .a_tap = l->meet[1].tap_step * pixel,
+                .a_line = l->meet[0].mul * l->line,
+                .a_step = l->meet[1].mul * l->pixel,
+                .a_tap = l->meet[1].tap_step * l->pixel,
                 .b_line = in_place ? row : l->out.size[1] * STRIP,
                 .b_step = in_place ? l->out.channels : STRIP,
                 .to_tap = l->in.depth * STRIP,
-                .wide = (int)l->in.wide};
+                .wide = (int)l->wide};
   met(&l->meet[0], l->kernel[0], l->in.size[0], from, to, &first, &end);
-  copy_lines(&l->in, s, l->from, n, first, end, lines);
+  copy_lines(l, s, n, first, end, lines);
   for (long y = from; y < to; y += some) {
     long last = y + some < to ? y + some : to;
     const real *map = l->other + (n * l->out.size[0] + y) * row + s->first;
-    if (!in_place) take_pixels(l, s, map, l->out.channels, (last - y) * l->out.size[1], copy);
+    if (!in_place) turn_pixels(&(Turn){l->wide, (last - y) * l->out.size[1], map, l->out.channels, s->lanes, copy, STRIP, STRIP});
     m.b = in_place ? map : copy;
     add_rows(l, lines, first, &m, y, last, sum);
   }
@@ -434,7 +400,7 @@ static void unpack(const Lanes *l, const real *parts, real *weight) {
   const long rows = l->kernel[0] * l->kernel[1] * l->in.depth, channels = l->out.channels;
   for (long row = 0; row < rows; row++)
     for (long k = 0; k < channels; k++) {
-      const real *sums = parts + (k / STRIP * rows + row) * STRIP + lane_of(l, k % STRIP);
+      const real *sums = parts + (k / STRIP * rows + row) * STRIP + turned(STRIP / l->wide, k % STRIP);
       real sum = 0;
       for (long part = 0; part < l->parts; part++) sum += sums[part * l->strips * rows * STRIP];
       weight[row * channels + k] = sum;
@@ -443,7 +409,7 @@ static void unpack(const Lanes *l, const real *parts, real *weight) {
 
 bool lanes_weight(const Conv *v, const real *image, const real *map, real *weight) {
   Lanes l = of_map(v);
-  l.room_size = l.lines * l.in.line + (SPAN / (l.out.size[1] + 1) + 1) * l.out.size[1] * STRIP;
+  l.room_size = l.lines * l.line + (SPAN / (l.out.size[1] + 1) + 1) * l.out.size[1] * STRIP;
   Tensor *parts = tensor_new(3, (long[]){l.parts, l.strips, v->kernel[0] * v->kernel[1] * l.in.depth * STRIP});
   Tensor *room = tensor_new(2, (long[]){workers_count(), l.room_size});
   bool ok = parts && room;
@@ -464,5 +430,5 @@ bool lanes_suit(const Conv *v) {
   if (!v->n || !c || !k || !tile_best()) return false;
   if ((c > k ? c : k) > (STRIP % c || STRIP % k ? FEW_ODD : FEW)) return false;
   Lanes map = of_map(v), image = of_image(v);
-  return map.lines * map.in.line < MOST_ROOM && image.lines * image.in.line < MOST_ROOM;
+  return map.lines * map.line < MOST_ROOM && image.lines * image.line < MOST_ROOM;
 }
