@@ -186,29 +186,51 @@ void canvas_image(Canvas *c, Rect to, const uint8_t *pixel, int w, int h, int ch
 
 void mask_begin(Canvas *c, Rect area) {
   c->area = clipped(c, area);
+  c->used = (Rect){0};
 }
 
-static void cover(Canvas *c, int x, int y, float part) {
-  uint8_t *m = c->mask + (size_t)y * (size_t)c->width + (size_t)x;
+static void use(Canvas *c, int x0, int y0, int x1, int y1) {
+  Rect *u = &c->used;
+  if (x1 <= x0 || y1 <= y0) return;
+  if (u->w) {
+    if (u->x < x0) x0 = u->x;
+    if (u->y < y0) y0 = u->y;
+    if (u->x + u->w > x1) x1 = u->x + u->w;
+    if (u->y + u->h > y1) y1 = u->y + u->h;
+  }
+  *u = (Rect){x0, y0, x1 - x0, y1 - y0};
+}
+
+static uint8_t *mask_at(const Canvas *c, int x, int y) {
+  return c->mask + (size_t)y * (size_t)c->width + (size_t)x;
+}
+
+static void cover(uint8_t *m, float part) {
   uint8_t value = part >= 1 ? 255 : (uint8_t)(part * 255 + 0.5F);
   if (value > *m) *m = value;
 }
 
-/* Pixels whose centre is within half the width of the segment, with a soft edge one pixel wide. */
+/* Pixels whose centre is within half the width of the segment, with a soft edge one pixel wide. In each row only those are looked
+ * at that are so near to the line it lies on. */
 static void segment(Canvas *c, Point a, Point b, float half) {
-  float reach = half + 1, dx = b.x - a.x, dy = b.y - a.y, length = dx * dx + dy * dy;
+  float reach = half + 0.5F, dx = b.x - a.x, dy = b.y - a.y, length = dx * dx + dy * dy;
+  float slant = dy != 0 ? dx / dy : 0, wide = dy != 0 ? reach * sqrtf(length) / fabsf(dy) : INFINITY;
   Rect box = {(int)floorf(fminf(a.x, b.x) - reach), (int)floorf(fminf(a.y, b.y) - reach), 0, 0};
   int right = (int)ceilf(fmaxf(a.x, b.x) + reach), below = (int)ceilf(fmaxf(a.y, b.y) + reach);
   int x0 = box.x > c->area.x ? box.x : c->area.x, x1 = right < c->area.x + c->area.w ? right : c->area.x + c->area.w;
   int y0 = box.y > c->area.y ? box.y : c->area.y, y1 = below < c->area.y + c->area.h ? below : c->area.y + c->area.h;
-  for (int y = y0; y < y1; y++)
-    for (int x = x0; x < x1; x++) {
-      float px = (float)x + 0.5F - a.x, py = (float)y + 0.5F - a.y;
-      float t = length > 0 ? (px * dx + py * dy) / length : 0;
+  use(c, x0, y0, x1, y1);
+  for (int y = y0; y < y1; y++) {
+    float py = (float)y + 0.5F - a.y, middle = a.x + py * slant, left = middle - wide, beyond = middle + wide + 1;
+    int from = left > (float)x0 ? (int)left : x0, to = beyond < (float)x1 ? (int)beyond : x1;
+    uint8_t *row = mask_at(c, 0, y);
+    for (int x = from; x < to; x++) {
+      float px = (float)x + 0.5F - a.x, t = length > 0 ? (px * dx + py * dy) / length : 0;
       t = t < 0 ? 0 : t > 1 ? 1 : t;
-      float far = sqrtf((px - t * dx) * (px - t * dx) + (py - t * dy) * (py - t * dy));
-      if (far < half + 0.5F) cover(c, x, y, half + 0.5F - far);
+      float far = (px - t * dx) * (px - t * dx) + (py - t * dy) * (py - t * dy);
+      if (far < reach * reach) cover(row + x, reach - sqrtf(far));
     }
+  }
 }
 
 /* Points far outside would make the boxes of their segments overflow an int. */
@@ -229,7 +251,8 @@ void mask_disc(Canvas *c, Point centre, float radius) {
 static void column(Canvas *c, int x, float top, float below) {
   if (x < c->area.x || x >= c->area.x + c->area.w) return;
   int y0 = (int)fmaxf(floorf(top), (float)c->area.y), y1 = (int)fminf(ceilf(below), (float)(c->area.y + c->area.h));
-  for (int y = y0; y < y1; y++) cover(c, x, y, fminf(below, (float)(y + 1)) - fmaxf(top, (float)y));
+  use(c, x, y0, x + 1, y1);
+  for (int y = y0; y < y1; y++) cover(mask_at(c, x, y), fminf(below, (float)(y + 1)) - fmaxf(top, (float)y));
 }
 
 void mask_band(Canvas *c, int n, const Point *p, const float *y) {
@@ -242,12 +265,22 @@ void mask_band(Canvas *c, int n, const Point *p, const float *y) {
   }
 }
 
+static bool eight_empty(const uint8_t *m) {
+  uint64_t all;
+  memcpy(&all, m, sizeof all);
+  return !all;
+}
+
 void mask_paint(Canvas *c, Colour colour) {
-  for (int y = c->area.y; y < c->area.y + c->area.h; y++) {
-    uint8_t *m = c->mask + (size_t)y * (size_t)c->width + (size_t)c->area.x, *p = pixel_at(c, c->area.x, y);
-    for (int x = 0; x < c->area.w; x++)
-      if (m[x]) blend(p + 4 * x, colour, (unsigned)(m[x] * colour.a + 127) / 255);
-    memset(m, 0, (size_t)c->area.w);
+  const Rect u = c->used;
+  for (int y = u.y; y < u.y + u.h; y++) {
+    uint8_t *m = mask_at(c, u.x, y), *p = pixel_at(c, u.x, y);
+    for (int x = 0; x < u.w; x++)
+      if (x + 8 <= u.w && eight_empty(m + x)) /* as most are */
+        x += 7;
+      else if (m[x])
+        blend(p + 4 * x, colour, (unsigned)(m[x] * colour.a + 127) / 255);
+    memset(m, 0, (size_t)u.w);
   }
 }
 

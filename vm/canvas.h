@@ -19,10 +19,10 @@ typedef struct Point {
 
 typedef struct Canvas {
   int width, height;
-  float scale;    /* pixels for one unit of the design: 1 on a plain screen, 2 on a dense one */
-  uint8_t *pixel; /* RGBA, opaque */
-  uint8_t *mask;  /* coverage of the shape being collected */
-  Rect area;      /* of the mask in use */
+  float scale;     /* pixels for one unit of the design: 1 on a plain screen, 2 on a dense one */
+  uint8_t *pixel;  /* RGBA, opaque */
+  uint8_t *mask;   /* coverage of the shape being collected */
+  Rect area, used; /* of the mask: where shapes may be, and around those that are */
 } Canvas;
 
 bool canvas_resize(Canvas *c, int width, int height); /* contents undefined; false when there is no memory */

@@ -83,6 +83,45 @@ static void test_crossing(void) {
   canvas_free(&c);
 }
 
+static double far_from(Point a, Point b, double x, double y) {
+  double dx = (double)b.x - (double)a.x, dy = (double)b.y - (double)a.y, length = dx * dx + dy * dy;
+  double t = length > 0 ? ((x - (double)a.x) * dx + (y - (double)a.y) * dy) / length : 0;
+  t = fmin(fmax(t, 0), 1);
+  return hypot(x - (double)a.x - t * dx, y - (double)a.y - t * dy);
+}
+
+/* Lines anywhere, partly or wholly outside, level and upright ones too, against the distance of each pixel. */
+static void test_distances(void) {
+  Canvas c = blank(61, 47);
+  random_seed(7);
+  for (int k = 0; k < 300; k++) {
+    Point p[3];
+    Rect area = {k % 3 * 10 - 5, k % 4 * 8 - 5, 50, 30};
+    real u[7];
+    random_uniform(u, 7);
+    double half = 0.4 + 3 * (double)u[6], worst = 0;
+    for (int i = 0; i < 3; i++) {
+      p[i] = (Point){140 * (float)u[2 * i] - 40, 120 * (float)u[2 * i + 1] - 40};
+      if (i && k % 5 == 1) p[i].x = p[i - 1].x;
+      if (i && k % 5 == 2) p[i].y = p[i - 1].y + (k % 2 ? 0 : 1e-6F);
+      if (i && k % 5 == 3) p[i] = (Point){p[i - 1].x + 1, p[i - 1].y + 30};
+    }
+    canvas_fill(&c, (Rect){0, 0, c.width, c.height}, black);
+    mask_begin(&c, area);
+    mask_line(&c, 3, p, (float)(2 * half));
+    mask_paint(&c, white);
+    for (int y = 0; y < c.height; y++)
+      for (int x = 0; x < c.width; x++) {
+        double far = fmin(far_from(p[0], p[1], x + 0.5, y + 0.5), far_from(p[1], p[2], x + 0.5, y + 0.5));
+        bool inside = x >= area.x && y >= area.y && x < area.x + area.w && y < area.y + area.h;
+        double want = inside ? 255 * fmin(fmax(half + 0.5 - far, 0), 1) : 0;
+        worst = fmax(worst, fabs(red(&c, x, y) - want));
+      }
+    CHECK_NEAR(worst, 0, 0.6);
+  }
+  canvas_free(&c);
+}
+
 static void test_disc(void) {
   Canvas c = blank(40, 40);
   mask_begin(&c, (Rect){0, 0, 40, 40});
@@ -431,6 +470,7 @@ int main(void) {
   test_fill();
   test_lines();
   test_crossing();
+  test_distances();
   test_disc();
   test_images();
   test_ticks();
