@@ -150,13 +150,6 @@ Rect scene_place(const Scene *s, const Canvas *c, int panel) {
 
 /* ---- drawing ---- */
 
-static Rect around(Rect a, Rect b) {
-  if (!a.w || !a.h) return b;
-  int right = a.x + a.w > b.x + b.w ? a.x + a.w : b.x + b.w, below = a.y + a.h > b.y + b.h ? a.y + a.h : b.y + b.h;
-  int x = a.x < b.x ? a.x : b.x, y = a.y < b.y ? a.y : b.y;
-  return (Rect){x, y, right - x, below - y};
-}
-
 static void draw_card(const Panel *p, Canvas *c, Rect area, const Theme *theme) {
   if (area.w < 8 || area.h < 8) return;
   canvas_fill(c, area, theme->background);
@@ -164,27 +157,29 @@ static void draw_card(const Panel *p, Canvas *c, Rect area, const Theme *theme) 
   p->kind->draw(p, c, area, theme);
 }
 
-Rect scene_draw(const Scene *s, Canvas *c, unsigned which) {
+int scene_draw(const Scene *s, Canvas *c, unsigned which, Rect *drawn) {
   const Theme *theme = s->dark ? &theme_dark : &theme_light;
   Layout l = layout(s, c);
-  Rect drawn = {0, 0, 0, 0};
+  Rect part[SCENE_PARTS];
+  int parts = 0;
   if (which == SCENE_ALL) {
     canvas_fill(c, (Rect){0, 0, c->width, c->height}, theme->background);
     float y = (float)l.title.h * 0.52F;
     text_draw(c, (float)canvas_units(c, 18), y, ALIGN_LEFT, (Face){19, true}, theme->text, s->title);
-    drawn = (Rect){0, 0, c->width, c->height};
   }
   for (int i = 0; i < s->panels; i++) {
     if (!(which & 1U << i)) continue;
     draw_card(&s->panel[i], c, l.panel[i], theme);
-    drawn = around(drawn, l.panel[i]);
+    part[parts++] = l.panel[i];
   }
-  if (which & SCENE_STATUS) {
+  if (which & SCENE_STATUS && l.status.h) {
     canvas_fill(c, l.status, theme->card);
     s->status.kind->draw(&s->status, c, l.status, theme);
-    drawn = around(drawn, l.status);
+    part[parts++] = l.status;
   }
-  return drawn;
+  if (which == SCENE_ALL) part[0] = (Rect){0, 0, c->width, c->height}, parts = 1;
+  if (drawn) memcpy(drawn, part, (size_t)parts * sizeof *part);
+  return parts;
 }
 
 void scene_draw_wide(const Scene *s, Canvas *c) {

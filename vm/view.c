@@ -201,7 +201,7 @@ bool view_draw(View *v, Canvas *c) {
     nn_fail("window: no memory for a picture of %d by %d pixels", width, height);
     return false;
   }
-  scene_draw(&v->scene, c, SCENE_ALL);
+  scene_draw(&v->scene, c, SCENE_ALL, NULL);
   return true;
 }
 

@@ -26,8 +26,9 @@ Panel *scene_panel(Scene *s, const PanelKind *kind, const char *name); /* found 
 unsigned scene_copy(Scene *to, const Scene *from);
 enum { SCENE_STATUS = 1 << SCENE_PANELS, SCENE_ALL = 0x7fffffff };
 float scene_scale(int width, int height, float density); /* pixels per unit; density: of a dense screen, else 1 */
-/* Draws the panels of `which`; returns the smallest rectangle around what was drawn. */
-Rect scene_draw(const Scene *s, Canvas *c, unsigned which);
+/* Draws the panels of `which`; how many rectangles hold what was drawn, and in `drawn`, unless that is NULL, those. */
+enum { SCENE_PARTS = SCENE_PANELS + 1 };
+int scene_draw(const Scene *s, Canvas *c, unsigned which, Rect *drawn);
 Rect scene_place(const Scene *s, const Canvas *c, int panel); /* where a panel lies */
 void scene_draw_wide(const Scene *s, Canvas *c);              /* only the curves: for a file of their own */
 

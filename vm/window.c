@@ -191,12 +191,15 @@ static void mouse(Window *w, int x, int y, bool pressed) {
 
 /* ---- drawing ---- */
 
-static void show(Window *w, Rect part) {
+static void show(Window *w, const Rect *part, int parts) {
   SDL_Surface *screen = sdl.GetWindowSurface(w->window);
-  if (!screen || !w->surface || !part.w) return;
-  SDL_Rect from = {part.x, part.y, part.w, part.h}, to = from;
-  sdl.UpperBlit(w->surface, &from, screen, &to);
-  sdl.UpdateWindowSurfaceRects(w->window, &to, 1);
+  SDL_Rect to[SCENE_PARTS];
+  if (!screen || !w->surface || !parts) return;
+  for (int i = 0; i < parts; i++) {
+    SDL_Rect from = to[i] = (SDL_Rect){part[i].x, part[i].y, part[i].w, part[i].h};
+    sdl.UpperBlit(w->surface, &from, screen, &to[i]);
+  }
+  sdl.UpdateWindowSurfaceRects(w->window, to, parts);
 }
 
 static void draw(Window *w) {
@@ -207,10 +210,11 @@ static void draw(Window *w) {
   pthread_mutex_unlock(&w->view->lock);
   if (w->message_until > 0 && began >= w->message_until) changed |= SCENE_STATUS;
   if (w->stale || w->help) changed = SCENE_ALL;
-  Rect part = scene_draw(&w->scene, &w->canvas, changed);
+  Rect part[SCENE_PARTS];
+  int parts = scene_draw(&w->scene, &w->canvas, changed, part);
   if (w->help) window_draw_help(w);
   w->stale = false;
-  show(w, part);
+  show(w, part, parts);
   double now = view_clock();
   double wait = began < w->eager_until ? 0 : fmin((now - began) / draw_share, longest_wait);
   w->next = began + fmax(frame_time, wait);

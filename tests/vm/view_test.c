@@ -233,11 +233,45 @@ static void test_sparse_plot(void) {
     for (long i = 1; i <= 401; i += every)
       if (i < 120 || i > 280 || every > 1) CHECK(plot_add(p, "a", i, (double)(i % 3)));
     Canvas c = blank(600, 400);
-    scene_draw(&s, &c, SCENE_ALL);
+    scene_draw(&s, &c, SCENE_ALL, NULL);
     CHECK(every > 1 ? coloured_columns(&c) > 450 : coloured_columns(&c) < 400);
     canvas_free(&c);
     scene_end(&s);
   }
+}
+
+/* What is drawn lies in the parts that are told. */
+static void test_parts(void) {
+  Scene s;
+  CHECK(scene_begin(&s, "t", true));
+  Panel *first = scene_panel(&s, &panel_plot, "first"), *second = scene_panel(&s, &panel_plot, "second");
+  Status *status = s.status.data;
+  status->trains = true;
+  Canvas c = blank(600, 400), before = blank(600, 400);
+  Rect part[SCENE_PARTS];
+  CHECK(plot_add(first, "a", 1, 1) && plot_add(second, "a", 1, 1));
+  CHECK(scene_draw(&s, &c, SCENE_ALL, part) == 1 && part[0].w == 600 && part[0].h == 400);
+  for (int which = 0; which < 8; which++) {
+    memcpy(before.pixel, c.pixel, (size_t)600 * 400 * 4);
+    CHECK(plot_add(first, "a", which + 2, which % 3) && plot_add(second, "a", which + 2, which % 2));
+    status->step += 111;
+    int n = scene_draw(&s, &c, (unsigned)((which & 3) | (which & 4 ? SCENE_STATUS : 0)), part), outside = 0, changed = 0;
+    CHECK(n == (which & 1) + (which >> 1 & 1) + (which >> 2));
+    for (int i = 0; i < 600 * 400; i++) {
+      if (!memcmp(c.pixel + 4 * i, before.pixel + 4 * i, 4)) continue;
+      bool inside = false;
+      for (int k = 0; k < n; k++) {
+        int x = i % 600 - part[k].x, y = i / 600 - part[k].y;
+        inside = inside || (x >= 0 && y >= 0 && x < part[k].w && y < part[k].h);
+      }
+      outside += !inside;
+      changed++;
+    }
+    CHECK(!outside && (changed > 0) == (n > 0));
+  }
+  canvas_free(&c);
+  canvas_free(&before);
+  scene_end(&s);
 }
 
 /* A million values keep their extremes, whatever is merged. */
@@ -254,8 +288,8 @@ static void test_long_plot(void) {
   p->version++;
   CHECK(scene_copy(&copy, &s) == 1);
   Canvas c = blank(600, 400), d = blank(600, 400);
-  scene_draw(&s, &c, SCENE_ALL);
-  scene_draw(&copy, &d, SCENE_ALL);
+  scene_draw(&s, &c, SCENE_ALL, NULL);
+  scene_draw(&copy, &d, SCENE_ALL, NULL);
   CHECK(!memcmp(c.pixel, d.pixel, (size_t)600 * 400 * 4));
   for (int i = 1; i < 7; i++) CHECK(plot_add(p, (const char[2]){(char)('a' + i), 0}, i, i));
   CHECK(!plot_add(p, "h", 1, 1));
@@ -315,7 +349,7 @@ static void test_other_panels(void) {
   Canvas c = blank(500, 300);
   for (int size = 1; size < 500; size += 37) { /* no size is too small */
     CHECK(canvas_resize(&c, size, 1 + 300 / size));
-    scene_draw(&s, &c, SCENE_ALL);
+    scene_draw(&s, &c, SCENE_ALL, NULL);
     scene_draw_wide(&s, &c);
   }
   tensor_drop(x);
@@ -475,6 +509,7 @@ int main(void) {
   test_images();
   test_ticks();
   test_tick_texts();
+  test_parts();
   test_long_plot();
   test_sparse_plot();
   test_images_panel();
