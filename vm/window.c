@@ -10,7 +10,7 @@
 
 /* Seconds: between frames, at least and at most; without such delay after a key; between two looks for events, when nothing
  * changed for a while. The part of a processor that drawing may take. */
-static const double frame_time = 1.0 / 60, longest_wait = 0.5, idle_time = 1.0 / 30, busy_time = 5, draw_share = 0.025;
+static const double frame_time = 1.0 / 60, longest_wait = 0.5, idle_time = 1.0 / 30, busy_time = 5, draw_share = 0.015;
 enum { MIN_WIDTH = 360, MIN_HEIGHT = 260 };
 
 static Window *window[VIEWS];
