@@ -146,8 +146,9 @@ static void forget_threads(void) {
 void workers_set(int n) {
   static bool watching;
   if (!watching) watching = !pthread_atfork(NULL, NULL, forget_threads);
-  stop_all();
   int most = n < 1 ? 1 : n > MOST ? MOST : n;
+  if (threads == most) return;
+  stop_all();
   born = atomic_load(&round_number);
   for (threads = 1; threads < most; threads++)
     if (pthread_create(&thread[threads], NULL, worker, (void *)(intptr_t)threads)) break; /* fewer threads do the same work */

@@ -50,15 +50,18 @@ local function page_faults()
   return tonumber(file:read("a"):match("%) %S+" .. (" %S+"):rep(6) .. " (%d+)"))
 end
 
--- One line for each step, milliseconds by the clock and of the processor; then of all steps GFLOP, blocks that tensors asked of
--- the system and page faults, and the peak memory so far.
+-- One line for each step, milliseconds by the clock and of the processor; then of all steps GFLOP; of all but the first, after
+-- which threads are warm, blocks that tensors asked of the system and page faults; and the peak memory so far.
 local function serve(step)
   io.write("ready\n"):flush()
   for line in io.lines() do
     local steps, n = line:match("(%d+) (%d+)")
     threads(math.tointeger(n))
-    local flop, fresh, faults = flops(), memory().fresh, page_faults()
-    for _ = 1, steps do io.write(("%.6f %.6f\n"):format(time(step))) end
+    local flop, fresh, faults = flops()
+    for i = 1, steps do
+      io.write(("%.6f %.6f\n"):format(time(step)))
+      if i == 1 then fresh, faults = memory().fresh, page_faults() end
+    end
     flop, fresh, faults = flops() - flop, memory().fresh - fresh, page_faults() - faults
     io.write(("done %.9g %d %d %d\n"):format(flop / 1e9, fresh, faults, peak_memory())):flush()
   end

@@ -30,7 +30,7 @@ class Steps(Program):
     def __init__(self, command, losses=0):
         super().__init__(command, losses)
         self.steps, self.took, self.gflop, self.memory = {}, {}, 0, 0
-        self.warm, self.fresh, self.faults = 0, 0, 0  # steps after the first turn, blocks and pages that the system gave them
+        self.warm, self.fresh, self.faults = 0, 0, 0  # steps, but for the first turn and each turn's first; blocks and pages for them
 
     def turn(self, threads):
         """Steps for about SECONDS; the first turn finds out how many those are."""
@@ -43,7 +43,7 @@ class Steps(Program):
         self.took[threads] += times
         self.gflop = gflop / len(times)
         if not first:
-            self.warm, self.fresh, self.faults = self.warm + len(times), self.fresh + fresh, self.faults + faults
+            self.warm, self.fresh, self.faults = self.warm + len(times) - 1, self.fresh + fresh, self.faults + faults
 
 
 # ---- do both compute the same?
