@@ -416,6 +416,14 @@ def headless_pictures(what, environment, said):
     check(os.path.isfile(os.path.join(folder, what, "latest.png")), f"{what}: its pictures are in files")
 
 
+def test_cost():
+    got = subprocess.run([GANDER, "tests/bench/dcgan28.lua", "--window", "--batch", "2", "--steps", "1", "--turns", "2"],
+                         capture_output=True, text=True, check=False)
+    costs = re.findall(r"^(.+?) +[\d.]+ ms a step, [-+][\d.]+ % \([-+][\d.]+ to [-+][\d.]+\)$", got.stdout, re.M)
+    check(got.returncode == 0 and costs == ["without a window", "one that shows the training", "one at rest"],
+          "what a window costs: " + got.stdout[-500:] + got.stderr[-500:])
+
+
 def test_no_window():
     fake = os.path.join(folder, "fake")  # libraries that cannot be loaded
     os.makedirs(fake)
@@ -428,7 +436,7 @@ def test_no_window():
 
 if __name__ == "__main__":
     start_screen()
-    for test in (test_training, test_own_pictures, test_window_manager, test_script_stays, test_no_window):
+    for test in (test_training, test_own_pictures, test_window_manager, test_script_stays, test_cost, test_no_window):
         began = time.monotonic()
         try:
             test()
