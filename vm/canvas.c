@@ -113,27 +113,27 @@ void canvas_round(Canvas *c, Rect r, float radius, Colour colour) {
 
 /* ---- images ---- */
 
-/* The source pixels that a pixel shows, and the weights of the first and the last. */
+/* The source pixels that a pixel shows, and the weights of the first, those between, and the last. */
 typedef struct Span {
   int from, to;
-  float first, last;
+  float first, middle, last;
 } Span;
 
 /* Pixel `at` of `to` lies over (at..at+1) * from / to. */
 static Span span_under(int at, int to, int from) {
   long begin = (long)at * from, end = begin + from; /* in units of 1 / to */
-  Span s = {(int)(begin / to), (int)((end - 1) / to), 1, 1};
+  Span s = {(int)(begin / to), (int)((end - 1) / to), 1, (float)to / (float)from, 0};
   if (s.from == s.to) return s;
-  s.first = (float)((s.from + 1L) * to - begin) / (float)to;
-  s.last = (float)(end - (long)s.to * to) / (float)to;
+  s.first = (float)((s.from + 1L) * to - begin) / (float)from;
+  s.last = (float)(end - (long)s.to * to) / (float)from;
   return s;
 }
 
 static Span span_between(int at, int to, int from) {
   float centre = fmaxf(((float)at + 0.5F) * (float)from / (float)to - 0.5F, 0);
   int low = (int)centre;
-  if (low + 1 >= from) return (Span){from - 1, from - 1, 1, 1};
-  return (Span){low, low + 1, (float)(low + 1) - centre, centre - (float)low};
+  if (low + 1 >= from) return (Span){from - 1, from - 1, 1, 0, 0};
+  return (Span){low, low + 1, (float)(low + 1) - centre, 0, centre - (float)low};
 }
 
 static Span *spans(int to, int from, bool smooth) {
@@ -142,44 +142,39 @@ static Span *spans(int to, int from, bool smooth) {
   return s;
 }
 
-static float weight(const Span *s, int i) {
-  return i == s->from ? s->first : i == s->to ? s->last : 1;
+/* The n numbers of a row that lies over several. */
+static void mix_rows(const Span *v, const uint8_t *pixel, int n, float *out) {
+  for (int i = 0; i < n; i++) out[i] = v->first * (float)pixel[(size_t)v->from * (size_t)n + (size_t)i];
+  for (int y = v->from + 1; y <= v->to; y++)
+    for (int i = 0; i < n; i++) out[i] += (y < v->to ? v->middle : v->last) * (float)pixel[(size_t)y * (size_t)n + (size_t)i];
 }
 
-static void mix_pixel(uint8_t *out, const uint8_t *pixel, int w, int channels, const Span *h, const Span *v) {
-  float sum[3] = {0}, all = 0;
-  for (int y = v->from; y <= v->to; y++)
-    for (int x = h->from; x <= h->to; x++) {
-      const uint8_t *p = pixel + ((size_t)y * (size_t)w + (size_t)x) * (size_t)channels;
-      float part = weight(v, y) * weight(h, x);
-      all += part;
-      for (int i = 0; i < channels; i++) sum[i] += part * (float)p[i];
-    }
-  for (int i = 0; i < 3; i++) out[i] = (uint8_t)(sum[channels == 1 ? 0 : i] / all + 0.5F);
-}
-
-static void copy_pixel(uint8_t *out, const uint8_t *p, int channels) {
-  for (int i = 0; i < 3; i++) out[i] = p[channels == 1 ? 0 : i];
+static uint8_t mix_columns(const Span *h, const float *row, int channels) {
+  float sum = h->first * row[h->from * channels];
+  for (int x = h->from + 1; x <= h->to; x++) sum += (x < h->to ? h->middle : h->last) * row[x * channels];
+  return (uint8_t)(sum + 0.5F);
 }
 
 void canvas_image(Canvas *c, Rect to, const uint8_t *pixel, int w, int h, int channels, bool smooth) {
   Rect r = clipped(c, to);
   Span *across = spans(to.w, w, smooth), *down = spans(to.h, h, smooth);
-  for (int y = r.y; across && down && y < r.y + r.h; y++) {
-    uint8_t *out = pixel_at(c, r.x, y);
+  float *row = malloc((size_t)w * (size_t)channels * sizeof *row);
+  for (int y = r.y; across && down && row && y < r.y + r.h; y++) {
     const Span *v = &down[y - to.y];
-    const uint8_t *row = pixel + (size_t)v->from * (size_t)w * (size_t)channels;
-    for (int x = r.x; x < r.x + r.w; x++, out += 4) {
-      const Span *s = &across[x - to.x];
+    if (y > r.y && v->from == v->to && v[-1].to == v->from && v[-1].from == v->from) {
+      memcpy(pixel_at(c, r.x, y), pixel_at(c, r.x, y - 1), (size_t)r.w * 4);
+      continue;
+    }
+    mix_rows(v, pixel, w * channels, row);
+    for (int x = r.x; x < r.x + r.w; x++) {
+      uint8_t *out = pixel_at(c, x, y);
+      for (int i = 0; i < 3; i++) out[i] = i < channels ? mix_columns(&across[x - to.x], row + i, channels) : out[0];
       out[3] = 255;
-      if (s->from == s->to && v->from == v->to)
-        copy_pixel(out, row + s->from * channels, channels);
-      else
-        mix_pixel(out, pixel, w, channels, s, v);
     }
   }
   free(across);
   free(down);
+  free(row);
 }
 
 /* ---- shapes collected as coverage ---- */
@@ -211,10 +206,11 @@ static void cover(uint8_t *m, float part) {
 }
 
 /* Pixels whose centre is within half the width of the segment, with a soft edge one pixel wide. In each row only those are looked
- * at that are so near to the line it lies on. */
+ * at that are so near to the line it lies on; beside the segment that is the distance, beyond its ends that to the end. */
 static void segment(Canvas *c, Point a, Point b, float half) {
   float reach = half + 0.5F, dx = b.x - a.x, dy = b.y - a.y, length = dx * dx + dy * dy;
   float slant = dy != 0 ? dx / dy : 0, wide = dy != 0 ? reach * sqrtf(length) / fabsf(dy) : INFINITY;
+  float shrink = length > 0 ? 1 / sqrtf(length) : 0;
   Rect box = {(int)floorf(fminf(a.x, b.x) - reach), (int)floorf(fminf(a.y, b.y) - reach), 0, 0};
   int right = (int)ceilf(fmaxf(a.x, b.x) + reach), below = (int)ceilf(fmaxf(a.y, b.y) + reach);
   int x0 = box.x > c->area.x ? box.x : c->area.x, x1 = right < c->area.x + c->area.w ? right : c->area.x + c->area.w;
@@ -225,10 +221,14 @@ static void segment(Canvas *c, Point a, Point b, float half) {
     int from = left > (float)x0 ? (int)left : x0, to = beyond < (float)x1 ? (int)beyond : x1;
     uint8_t *row = mask_at(c, 0, y);
     for (int x = from; x < to; x++) {
-      float px = (float)x + 0.5F - a.x, t = length > 0 ? (px * dx + py * dy) / length : 0;
-      t = t < 0 ? 0 : t > 1 ? 1 : t;
-      float far = (px - t * dx) * (px - t * dx) + (py - t * dy) * (py - t * dy);
-      if (far < reach * reach) cover(row + x, reach - sqrtf(far));
+      float px = (float)x + 0.5F - a.x, along = px * dx + py * dy, far;
+      if (along <= 0)
+        far = sqrtf(px * px + py * py);
+      else if (along >= length)
+        far = sqrtf((px - dx) * (px - dx) + (py - dy) * (py - dy));
+      else
+        far = fabsf(px * dy - py * dx) * shrink;
+      if (far < reach) cover(row + x, reach - far);
     }
   }
 }
