@@ -252,7 +252,10 @@ static void column(Canvas *c, int x, float top, float below) {
   if (x < c->area.x || x >= c->area.x + c->area.w) return;
   int y0 = (int)fmaxf(floorf(top), (float)c->area.y), y1 = (int)fminf(ceilf(below), (float)(c->area.y + c->area.h));
   use(c, x, y0, x + 1, y1);
-  for (int y = y0; y < y1; y++) cover(mask_at(c, x, y), fminf(below, (float)(y + 1)) - fmaxf(top, (float)y));
+  for (int y = y0; y < y1; y++) {
+    bool whole = top <= (float)y && below >= (float)(y + 1);
+    cover(mask_at(c, x, y), whole ? 1 : fminf(below, (float)(y + 1)) - fmaxf(top, (float)y));
+  }
 }
 
 void mask_band(Canvas *c, int n, const Point *p, const float *y) {

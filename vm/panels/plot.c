@@ -187,21 +187,21 @@ static void dots_close(Dots *d) {
 }
 
 /* Gaussian average over the neighbours; its width is a fixed part of what is shown, so it looks alike at every length. */
-static void dots_smooth(Dots *d) {
+static void dots_smooth(Dots *d, float *weight) {
   if (d->sparse) {
     memcpy(d->smooth, d->mean, (size_t)d->n * sizeof *d->mean);
     return;
   }
   float sigma = 0.012F * (float)d->n;
   if (sigma < 0.3F) sigma = 0.3F;
-  int reach = (int)ceilf(2.5F * sigma);
+  int reach = (int)ceilf(2.5F * sigma); /* less than d->n, or 1 */
+  for (int i = 0; i <= reach; i++) weight[i] = expf(-(float)(i * i) / (2 * sigma * sigma));
   for (int i = 0; i < d->n; i++) {
     float sum = 0, all = 0;
     for (int k = i - reach < 0 ? 0 : i - reach; k <= i + reach && k < d->n; k++) {
-      float far = (float)(k - i) / sigma, weight = expf(-far * far / 2);
       if (isnan(d->mean[k])) continue;
-      sum += weight * d->mean[k];
-      all += weight;
+      sum += weight[abs(k - i)] * d->mean[k];
+      all += weight[abs(k - i)];
     }
     d->smooth[i] = all > 0 && !isnan(d->mean[i]) ? sum / all : NAN;
   }
@@ -353,7 +353,7 @@ static void draw(const Panel *panel, Canvas *c, Rect area, const Theme *theme) {
     if (!ok) break;
     dots_fill(&d[i], &plot->curve[i], most);
     dots_close(&d[i]);
-    dots_smooth(&d[i]);
+    dots_smooth(&d[i], scratch);
     any = any || d[i].n;
   }
   if (ok && any) draw_curves(c, plot, in, theme, d, p, scratch);
