@@ -323,6 +323,10 @@ def test_files(p, window):
     with open(os.path.join(folder, "run.gif"), "rb") as f:
         gif = f.read()
     check(gif[:6] == b"GIF89a" and gif.count(b"\x21\xf9\x04") >= 2, "w:record makes an animation")
+    p.ask("t:stop()")
+    p.ask('w:save("last.png").open')
+    check(read_png(os.path.join(folder, "last.png")).same(settled(window)), "the last step is drawn in all panels")
+    p.ask("t:start()")
 
 
 def test_size(p, window):

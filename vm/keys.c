@@ -117,7 +117,7 @@ void window_key(Window *w, const SDL_KeyboardEvent *e) {
     const Key *k = &keys[i];
     if (e->keysym.sym != k->code && (!k->also || e->keysym.sym != k->also)) continue;
     if (e->repeat && !k->repeats) return;
-    w->next = 0;
+    w->next = w->panels_next = 0;
     w->eager_until = view_clock() + eager_time;
     if (k->here)
       k->here(w);

@@ -44,9 +44,9 @@ static bool panel_update(Panel *to, const Panel *from) {
   return true;
 }
 
-unsigned scene_copy(Scene *to, const Scene *from) {
+unsigned scene_copy(Scene *to, const Scene *from, unsigned which) {
   unsigned changed = 0;
-  if (to->dark != from->dark || to->panels != from->panels) changed = SCENE_ALL;
+  if (to->dark != from->dark || to->panels != from->panels) which = changed = SCENE_ALL;
   to->dark = from->dark;
   while (to->panels < from->panels) {
     const Panel *new = &from->panel[to->panels];
@@ -54,8 +54,8 @@ unsigned scene_copy(Scene *to, const Scene *from) {
     to->panel[to->panels++].version = 0;
   }
   for (int i = 0; i < to->panels; i++)
-    if (panel_update(&to->panel[i], &from->panel[i])) changed |= 1U << i;
-  if (panel_update(&to->status, &from->status)) changed |= SCENE_STATUS;
+    if (which & 1U << i && panel_update(&to->panel[i], &from->panel[i])) changed |= 1U << i;
+  if (which & SCENE_STATUS && panel_update(&to->status, &from->status)) changed |= SCENE_STATUS;
   return changed;
 }
 

@@ -22,9 +22,9 @@ typedef struct Scene {
 bool scene_begin(Scene *s, const char *title, bool dark);
 void scene_end(Scene *s);
 Panel *scene_panel(Scene *s, const PanelKind *kind, const char *name); /* found or added; NULL and nn_error() when full */
-/* Brings `to` up to date; the bits of the panels that changed (bit SCENE_PANELS the status), SCENE_ALL if the layout did. */
-unsigned scene_copy(Scene *to, const Scene *from);
+/* Brings the panels of `which` up to date, all of them if the layout changed; those that changed, a bit each. */
 enum { SCENE_STATUS = 1 << SCENE_PANELS, SCENE_ALL = 0x7fffffff };
+unsigned scene_copy(Scene *to, const Scene *from, unsigned which);
 float scene_scale(int width, int height, float density); /* pixels per unit; density: of a dense screen, else 1 */
 /* Draws the panels of `which`; how many rectangles hold what was drawn, and in `drawn`, unless that is NULL, those. */
 enum { SCENE_PARTS = SCENE_PANELS + 1 };

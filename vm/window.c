@@ -8,8 +8,8 @@
 
 #include "window.h"
 
-/* Seconds: between frames, at least and at most; without such delay after a key; between two looks for events, when nothing
- * changed for a while. The part of a processor that drawing may take. */
+/* Seconds: between frames, at least and at most; between two looks for events, when nothing changed for a while. The part of a
+ * processor that drawing panels may take; the status line, of a tenth of a millisecond, is as quick as the screen. */
 static const double frame_time = 1.0 / 60, longest_wait = 0.5, idle_time = 1.0 / 30, busy_time = 5, draw_share = 0.015;
 enum { MIN_WIDTH = 360, MIN_HEIGHT = 260 };
 
@@ -204,9 +204,10 @@ static void show(Window *w, const Rect *part, int parts) {
 
 static void draw(Window *w) {
   double began = view_clock();
+  w->behind = !w->stale && began < w->panels_next;
   w->seen = atomic_load(&w->view->versions);
   view_lock(w->view);
-  unsigned changed = scene_copy(&w->scene, &w->view->scene);
+  unsigned changed = scene_copy(&w->scene, &w->view->scene, w->behind ? SCENE_STATUS : SCENE_ALL);
   pthread_mutex_unlock(&w->view->lock);
   if (w->message_until > 0 && began >= w->message_until) changed |= SCENE_STATUS;
   if (w->stale || w->help) changed = SCENE_ALL;
@@ -215,9 +216,9 @@ static void draw(Window *w) {
   if (w->help) window_draw_help(w);
   w->stale = false;
   show(w, part, parts);
-  double now = view_clock();
-  double wait = began < w->eager_until ? 0 : fmin((now - began) / draw_share, longest_wait);
-  w->next = began + fmax(frame_time, wait);
+  double now = view_clock(), wait = began < w->eager_until ? 0 : fmin((now - began) / draw_share, longest_wait);
+  w->next = began + (w->help ? fmax(wait, frame_time) : frame_time);
+  if (!w->behind) w->panels_next = began + wait;
   double until = ((const Status *)w->scene.status.data)->message_until;
   w->message_until = until > began ? until : 0;
 }
@@ -227,7 +228,8 @@ static double due(const Window *w) {
   if (w->stale) return 0;
   if (sdl.GetWindowFlags(w->window) & (SDL_WINDOW_MINIMIZED | SDL_WINDOW_HIDDEN)) return (double)INFINITY;
   if (atomic_load(&w->view->versions) != w->seen) return w->next;
-  return w->message_until > 0 ? w->message_until : (double)INFINITY;
+  double at = w->message_until > 0 ? w->message_until : (double)INFINITY;
+  return w->behind ? fmin(at, w->panels_next) : at;
 }
 
 /* Draws what is to be drawn; how many seconds the loop may then sleep. */

@@ -14,7 +14,9 @@ typedef struct Window {
   unsigned seen;        /* version of the view's scene in the copy */
   int dragged;          /* the slider under the pressed mouse; -1: none */
   bool help, stale;     /* stale: all is to be drawn again, at once */
-  double next;          /* when changes of the data may be drawn, by view_clock() */
+  bool behind;          /* panels may have changed that are not drawn yet */
+  double next;          /* when changes of the status line may be drawn, by view_clock() */
+  double panels_next;   /* and when those of panels may */
   double eager_until;   /* after a key, what it changes is drawn without delay */
   double message_until; /* when the message in the status line goes; 0: there is none */
 } Window;

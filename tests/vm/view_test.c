@@ -284,9 +284,10 @@ static void test_long_plot(void) {
   CHECK(ok);
   CHECK(plot_last(p, "a") == 1 && isnan(plot_last(p, "b")));
   CHECK(plot_add(p, "a", 999, 9) && plot_last(p, "a") == 1); /* steps that were already drawn */
-  CHECK(scene_copy(&copy, &s) == SCENE_ALL && scene_copy(&copy, &s) == 0);
+  CHECK(scene_copy(&copy, &s, SCENE_STATUS) == SCENE_ALL && scene_copy(&copy, &s, SCENE_ALL) == 0);
   p->version++;
-  CHECK(scene_copy(&copy, &s) == 1);
+  s.status.version++;
+  CHECK(scene_copy(&copy, &s, SCENE_STATUS) == SCENE_STATUS && scene_copy(&copy, &s, SCENE_ALL) == 1);
   Canvas c = blank(600, 400), d = blank(600, 400);
   scene_draw(&s, &c, SCENE_ALL, NULL);
   scene_draw(&copy, &d, SCENE_ALL, NULL);
