@@ -55,7 +55,7 @@ NN_OBJ   = $(NN_SRC:%.c=$(BUILD)/%.o)
 VM_OBJ   = $(VM_SRC:%.c=$(BUILD)/%.o) $(BUILD)/stdlib.o
 PROGRAM  = $(BUILD)/gander
 
-.PHONY: all tests deps ready missing run test bench check-all install uninstall clean format help double
+.PHONY: all tests deps ready missing run test bench check-all valgrind install uninstall clean format help double
 all: $(PROGRAM) gander ## build the program (the default)
 
 HAS_HEADER = $(CC) -fsyntax-only -x c -include stdio.h -include
@@ -154,8 +154,11 @@ bench: all $(BUILD)/tests/bench/peak ## time the workloads (WORK=dcgan32, PEER=/
 
 check-all: test ## run them again under sanitizers and valgrind: slow
 	@$(MAKE) --no-print-directory ready WHEN='$(WHEN) check'
-	@$(MAKE) --no-print-directory tests BUILD=build/asan OPT='-O1 -g' EXTRA='-fsanitize=address,undefined -fno-omit-frame-pointer'
+	@$(MAKE) --no-print-directory tests BUILD=build/asan OPT='-O1 -g' EXTRA='-fsanitize=address,undefined -fno-omit-frame-pointer -DNN_SEPARATE_BLOCKS'
 	@$(MAKE) --no-print-directory tests BUILD=build/tsan OPT='-O1 -g' EXTRA='-fsanitize=thread'
+	@$(MAKE) --no-print-directory valgrind BUILD=build/separate EXTRA=-DNN_SEPARATE_BLOCKS
+
+valgrind: all $(C_TESTS)
 	@tests/valgrind $(BUILD) $(C_TESTS)
 
 # prints the lines of NEEDS of which something is missing

@@ -2,16 +2,15 @@
  *
  * A class is one of four steps between powers of two, so a block is at most a quarter larger than
  * asked. Blocks that are dropped wait in their class's list, already mapped: a training step that
- * has run once asks the system for nothing. Blocks of 2 MB and more are aligned to it and offered
- * to the kernel as huge pages, since page faults otherwise cost more than the arithmetic. */
+ * has run once asks the system for nothing. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "blocks.h"
 #include "machine.h"
 #include "row.h"
 
-enum { CLASSES = 160, SMALLEST = 64, HUGE_PAGE = 2 << 20, LARGER = 2 }; /* LARGER: classes that an idle block may be above */
+enum { CLASSES = 160, SMALLEST = 64, LARGER = 2 }; /* LARGER: classes that an idle block may be above */
 
 typedef struct Idle {
   struct Idle *next;
@@ -65,7 +64,7 @@ static void drop_idle(void) {
     while (idle[class]) {
       Idle *block = idle[class];
       idle[class] = block->next;
-      free(block);
+      block_free(block, class_bytes(class));
     }
   use.cached = 0;
 }
@@ -79,12 +78,7 @@ static void *block_from_system(int class) {
   size_t bytes = class_bytes(class);
   if (use.live + bytes > use.limit) return NULL;
   if (use.live + use.cached + bytes > use.limit) drop_idle();
-  bool huge = bytes >= HUGE_PAGE;
-  size_t unit = huge ? HUGE_PAGE : SMALLEST;
-  void *block = aligned_alloc(unit, (bytes + unit - 1) / unit * unit);
-#ifdef MADV_HUGEPAGE
-  if (block && huge) madvise(block, bytes, MADV_HUGEPAGE);
-#endif
+  void *block = block_new(bytes);
   if (block) use.fresh++;
   return block;
 }
@@ -101,7 +95,7 @@ static void *block_take(int *class) {
   return block;
 }
 
-static void *block_new(int *class) {
+static void *block_find(int *class) {
   if (!use.limit) memory_limit(0);
   void *block = injected_failure() ? NULL : block_take(class);
   if (!block) { /* the road on failure: give back what can be had again, let the language collect, try once more */
@@ -122,7 +116,7 @@ Storage *storage_new(size_t bytes) {
   s->refs = 1;
   s->bytes = bytes;
   s->size_class = class_of(bytes);
-  s->data = class_bytes(s->size_class) < bytes ? NULL : block_new(&s->size_class);
+  s->data = class_bytes(s->size_class) < bytes ? NULL : block_find(&s->size_class);
   if (!s->data) {
     memory_free(s);
     say_full(bytes);

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "blocks.h"
 #include "machine.h"
 
 static void cache_serves_what_was_dropped(void) {
@@ -27,6 +28,28 @@ static void cache_serves_what_was_dropped(void) {
   CHECK(memory_use().cached > 0);
   memory_drop_cache();
   CHECK(memory_use().cached == 0);
+}
+
+/* Blocks of all sizes lie apart, also when some of them went back meanwhile. */
+static void blocks_lie_apart(void) {
+  enum { BLOCKS = 400 };
+  unsigned char *block[BLOCKS];
+  size_t bytes[BLOCKS];
+  for (int round = 0; round < 3; round++) {
+    for (int i = 0; i < BLOCKS; i++) {
+      if (round && i % 3) continue;
+      bytes[i] = i % 40 ? (size_t)1 << (i % 20) : (size_t)3 << 20;
+      block[i] = block_new(bytes[i]);
+      CHECK(block[i] && (uintptr_t)block[i] % 64 == 0);
+      memset(block[i], i & 0xff, bytes[i]);
+    }
+    for (int i = 0; i < BLOCKS; i++) {
+      size_t k = 0;
+      while (k < bytes[i] && block[i][k] == (i & 0xff)) k++;
+      CHECK(k == bytes[i]);
+      if (round == 2 || i % 3 == 0) block_free(block[i], bytes[i]);
+    }
+  }
 }
 
 static int collected;
@@ -325,6 +348,7 @@ int main(void) {
   workers_are_as_many_as_usable_cores(); /* first: before there are threads */
   memory_is_what_the_container_may_use();
   cache_serves_what_was_dropped();
+  blocks_lie_apart();
   running_out_is_an_error_that_passes();
   every_allocation_may_fail();
   random_is_philox();
