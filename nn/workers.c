@@ -1,6 +1,7 @@
 /* Workers: threads that share the pieces of a loop. They spin briefly for the next loop, since a training step has
- * hundreds of them, then sleep. Pieces are handed out one by one, so a thread that is held up delays only its own. While
- * they spin, workers do pieces of one loop that is needed later, if there is one. */
+ * hundreds of them, then sleep. Each begins with the same part of every loop, since what that worked on is in its core's cache
+ * yet, and then takes pieces that others have not come to: a thread that is held up delays only the piece it is at. While they
+ * spin, workers do pieces of one loop that is needed later, if there is one. */
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
@@ -23,10 +24,17 @@ typedef struct Loop {
   long n, grain;
 } Loop;
 
+/* What one thread begins with: pieces that nobody has taken yet. Each in a line of the cache of its own. */
+typedef struct Share {
+  _Alignas(64) atomic_long next;
+  long end;
+} Share;
+
 /* A loop that threads share. */
 typedef struct Round {
   Loop loop;
-  atomic_long next_piece;
+  Share share[MOST];
+  int shares;
   atomic_bool open;   /* may a thread still join? */
   atomic_int members; /* threads that joined and have not left */
 } Round;
@@ -50,25 +58,36 @@ static void relax(void) {
 #endif
 }
 
+/* The next piece of the share; false: none is left. */
+static bool do_piece(Round *r, Share *s) {
+  if (atomic_load_explicit(&s->next, memory_order_relaxed) >= s->end) return false; /* without taking the line from its owner */
+  const long piece = atomic_fetch_add(&s->next, 1), from = piece * r->loop.grain;
+  if (piece >= s->end) return false;
+  r->loop.body(r->loop.job, from, from + r->loop.grain < r->loop.n ? from + r->loop.grain : r->loop.n);
+  return true;
+}
+
 /* Does pieces, at most so many, until none is left. */
 static void join_round(Round *r, long most) {
   atomic_fetch_add(&r->members, 1); /* before looking whether it is open: who ends it closes it, then looks here */
   inside = true;
-  for (; most && atomic_load(&r->open); most--) {
-    long from = atomic_fetch_add(&r->next_piece, 1) * r->loop.grain;
-    long to = from + r->loop.grain < r->loop.n ? from + r->loop.grain : r->loop.n;
-    if (from < to)
-      r->loop.body(r->loop.job, from, to);
-    else
+  for (int others = 0; most && atomic_load(&r->open);)
+    if (do_piece(r, &r->share[(self + others) % r->shares]))
+      most--;
+    else if (++others == r->shares)
       atomic_store(&r->open, false); /* who comes now finds nothing to do and is not waited for: the core may be another's */
-  }
   inside = false;
   atomic_fetch_sub_explicit(&r->members, 1, memory_order_release);
 }
 
 static void start_round(Round *r, Loop loop) {
+  const long pieces = (loop.n + loop.grain - 1) / loop.grain;
   r->loop = loop;
-  atomic_store(&r->next_piece, 0);
+  r->shares = threads ? threads : 1; /* none yet: a loop taken over by a forked process */
+  for (int i = 0; i < r->shares; i++) {
+    atomic_store_explicit(&r->share[i].next, i * pieces / r->shares, memory_order_relaxed);
+    r->share[i].end = (i + 1) * pieces / r->shares;
+  }
   atomic_store(&r->open, true);
 }
 
