@@ -42,8 +42,7 @@ INLINE void fetch_rows(int height, int vectors, const Finish *f) {
 /* ---- gather ---- */
 
 enum {
-  SPAN = 256, /* products in a sum before it is added to the result: errors grow with the root of it */
-  SHORT = 64  /* sums of several taps: of few channels, so that results are larger than what they are made of */
+  SPAN = 256 /* products in a sum before it is added to the result: errors grow with the root of it */
 };
 
 #define SUMS(r) Vector s##r = start0, t##r = start1;
@@ -69,17 +68,21 @@ INLINE void gather_tile(const int height, const int vectors, const bool apart, c
                         const real *b, long b_step, const Finish *f) {
   Finish part = *f;
   long left = SPAN;
-  if (taps > 1 && taps * depth <= SHORT) fetch_rows(height, vectors, f);
+  const long step = apart || vectors == 1 ? b_step : WIDTH; /* of packed panels it is known */
+  fetch_rows(height, vectors, f);
   START
   EACH_ROW(SUMS)
   for (long tap = 0; tap < taps; tap++, a += height) {
 #define POINT(r) const real *a##r = a[r < height ? r : 0];
     EACH_ROW(POINT)
-    for (long k = 0; k < depth;) {
+    for (long rest = depth; rest;) {
       FLUSH
-      const long end = depth - k < left ? depth : k + left;
-      left -= end - k;
-      for (; k < end; k++, b += b_step) {
+      const long n = rest < left ? rest : left;
+      left -= n, rest -= n;
+#define PASS(r) a##r += n;
+      EACH_ROW(PASS)
+#undef PASS
+      for (long k = -n; k; k++, b += step) { /* pointers behind the end, since there are hardly enough registers for them */
         if (apart) {
           __builtin_prefetch(b + WIDTH, 0, 2);
           __builtin_prefetch(b + WIDTH + LANES, 0, 2);

@@ -31,8 +31,13 @@ INLINE void turn_line(const real *from, long from_step, long n, real *to, long t
 KERNEL(turn, (long rows, long columns, const real *from, long from_step, real *to, long to_step, bool add),
        (rows, columns, from, from_step, to, to_step, add)) {
   const long whole_rows = rows / SIDE * SIDE, whole_columns = columns / SIDE * SIDE;
-  for (long c = 0; c < whole_columns; c += SIDE)
-    for (long r = 0; r < whole_rows; r += SIDE) turn_block(from + r * from_step + c, from_step, to + c * to_step + r, to_step, add);
+  const bool along = from_step > to_step; /* the one of the two whose lines are further apart is passed in its order */
+  const long outer = along ? whole_rows : whole_columns, inner = along ? whole_columns : whole_rows;
+  for (long i = 0; i < outer; i += SIDE)
+    for (long j = 0; j < inner; j += SIDE) {
+      const long r = along ? i : j, c = along ? j : i;
+      turn_block(from + r * from_step + c, from_step, to + c * to_step + r, to_step, add);
+    }
   for (long r = whole_rows; r < rows; r++) turn_line(from + r * from_step, 1, columns, to + r, to_step, add);
   for (long c = whole_columns; c < columns; c++) turn_line(from + c, from_step, whole_rows, to + c * to_step, 1, add);
 }
