@@ -153,7 +153,8 @@ static void turned_product(const Job *j, real *const *x, long rows, long keys, c
       const long key = t * keys / tiles, height = (t + 1) * keys / tiles - key;
       real *out[ROWS];
       for (long r = 0; r < height; r++) out[r] = to + (key + r) * step + column;
-      const Finish finish = {(int)(width - column < block->width ? width - column : block->width), add, NULL, out};
+      const int columns = (int)(width - column < block->width ? width - column : block->width);
+      const Finish finish = {.columns = columns, .add = add, .out = out};
       tile->outer((int)height, x[0] + key, block->data + column / block->width * block->panel_step, &walk, &finish);
     }
 }

@@ -224,7 +224,7 @@ static void sum_tile(const Sum *s, const Area *area, const Operand *a, const Ope
   memcpy(w.a_step, a->step, sizeof w.a_step);
   memcpy(w.b_step, b->step, sizeof w.b_step);
   walk_collapse(&w);
-  s->tile->outer(height, a->at, b->at, &w, &(Finish){(int)columns, add && !s->swapped, NULL, out});
+  s->tile->outer(height, a->at, b->at, &w, &(Finish){.columns = (int)columns, .add = add && !s->swapped, .out = out});
   if (s->swapped) turn(height, columns, held, MOST_WIDTH, to, k, add);
 }
 

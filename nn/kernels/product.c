@@ -134,7 +134,7 @@ static void run_panel(const Run *run, const Block *block, long panel, long taps,
   bool begins = p->bias && first && !p->turned;
   if (begins) memcpy(start, p->bias + column, (size_t)columns * sizeof(real));
   if (p->whole && b->width > 1) columns = (columns + run->tile->lanes - 1) / run->tile->lanes * run->tile->lanes;
-  Finish finish = {(int)columns, !first && !p->turned, begins ? start : NULL, out};
+  Finish finish = {.columns = (int)columns, .add = !first && !p->turned, .start = begins ? start : NULL, .out = out};
   const real *from = b->data + column / b->width * b->panel_step + at * b->step, *const *a = block->a;
   real *const *to = block->out;
   for (long tile = block->from; tile < block->to; tile++) {
@@ -218,7 +218,8 @@ void product_few(const Panels *p, long depth, long columns, long rows, const rea
   const long tiles = (rows + tile->height - 1) / tile->height;
   real *out[MOST_HEIGHT];
   for (long column = 0; column < columns; column += p->width) {
-    const Finish finish = {(int)(columns - column < p->width ? columns - column : p->width), add, NULL, out};
+    const int part = (int)(columns - column < p->width ? columns - column : p->width);
+    const Finish finish = {.columns = part, .add = add, .out = out};
     for (long t = 0; t < tiles; t++) {
       const long row = t * rows / tiles, height = (t + 1) * rows / tiles - row;
       for (long r = 0; r < height; r++) out[r] = to[row + r] + column;

@@ -17,13 +17,16 @@ typedef struct Walk {
 void walk_collapse(Walk *w); /* makes one loop of those that step evenly */
 
 /* out[r][0..columns) are set to `start` (NULL: zeros) plus the sum; with `add` they grow by it. `start` and each row of b
- * are read in whole vectors, also past `columns`. */
+ * are read in whole vectors, also past `columns`. next: memory that is read after this, NEXT numbers for each product of a sum, which
+ * gather asks for meanwhile; or NULL. */
 typedef struct Finish {
   int columns;
   bool add;
   const real *start;
   real *const *out;
+  const real *next;
 } Finish;
+enum { NEXT = 8 };
 
 enum { STRIP = 16, STRIP_TAPS = 5 }; /* lanes of a strip, and the most taps that strip_meet takes */
 

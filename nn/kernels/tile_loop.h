@@ -68,6 +68,7 @@ INLINE void gather_tile(const int height, const int vectors, const bool apart, c
                         const real *b, long b_step, const Finish *f) {
   Finish part = *f;
   long left = SPAN;
+  const real *next = f->next ? f->next : b;
   const long step = apart || vectors == 1 ? b_step : WIDTH; /* of packed panels it is known */
   fetch_rows(height, vectors, f);
   START
@@ -86,6 +87,9 @@ INLINE void gather_tile(const int height, const int vectors, const bool apart, c
         if (apart) {
           __builtin_prefetch(b + WIDTH, 0, 2);
           __builtin_prefetch(b + WIDTH + LANES, 0, 2);
+        } else {
+          __builtin_prefetch(next, 0, 3);
+          next += NEXT;
         }
         Vector b0 = *(const Vector *)b, b1 = b0;
         if (vectors > 1) b1 = *(const Vector *)(b + LANES);

@@ -82,12 +82,6 @@ static void list_tiles(const Run *r, const Room *room, long from, long to, int y
   }
 }
 
-/* The kernel comes from the third cache or from further away: part i of n of what follows is asked for early. */
-static void fetch(const real *from, long numbers, int i, int n) {
-  const long line = 64 / sizeof(real), lines = numbers / line;
-  for (long at = i * lines / n; at < (i + 1) * lines / n; at++) __builtin_prefetch(from + at * line, 0, 3);
-}
-
 /* Sets or adds to the sums of one panel tile i of n of a list: products of a term across. */
 static void multiply_tile(const Run *r, const List *list, int i, int n, const real *b, real *sums, bool add) {
   long c = r->tiles.channels, chunks = r->chunks, width = r->kernel.width;
@@ -98,8 +92,9 @@ static void multiply_tile(const Run *r, const List *list, int i, int n, const re
   for (long chunk = 0; chunk < chunks; chunk++, add = true) {
     long from = chunk * c / chunks, depth = (chunk + 1) * c / chunks - from;
     for (int t = 0; t < height; t++) a[t] = list->pixels[first + t] + from;
-    fetch(b + (c + from) * width, depth * width, i, n);
-    r->tile->gather(height, a, 1, depth, b + from * width, width, &(Finish){(int)width, add, NULL, out});
+    const real *at = b + from * width,
+               *next = at + c * width + i * depth * width / n; /* of the kernel, from a cache further away */
+    r->tile->gather(height, a, 1, depth, at, width, &(Finish){.columns = (int)width, .add = add, .out = out, .next = next});
   }
 }
 

@@ -87,7 +87,7 @@ static void multiply_walk(const Sums *s, const Piece *p, long panel, long first,
     int height = (int)((i + 1) * c / p->tiles - row), columns = (int)(k - column < width ? k - column : width);
     real *out[MOST_HEIGHT];
     for (int r = 0; r < height; r++) out[r] = s->sums + (p->term * c + row + r) * k + column;
-    s->tile->outer(height, a + row, b, walk, &(Finish){columns, add, NULL, out});
+    s->tile->outer(height, a + row, b, walk, &(Finish){.columns = columns, .add = add, .out = out});
   }
 }
 
