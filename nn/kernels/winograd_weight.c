@@ -1,11 +1,12 @@
 /* The weight's gradient: for each term of the transformed image and each channel, the sum over the tiles of its product with
  * the map's channels at the term's point (the map transformed by the derivative of the output's transform), at the end
- * transformed by the derivative of the kernel's transform. Tiles are taken in rounds that stay in the third cache. */
+ * transformed by the derivative of the kernel's transform. Tiles are taken in rounds, whose transformed pixels of one term down
+ * stay in the second cache of the thread that also multiplies them. */
 #include "tile.h"
 #include "winograd.h"
 
 enum {
-  ROOM = 1 << 21, /* numbers of a round, about */
+  ROOM = 1 << 17, /* numbers of a round's pixels of one term down, about */
   FEWEST = 128,   /* tiles of a round */
   MOST = 1024,
   SUMMED = 128, /* tiles, before their sum is added to the result: errors grow with its root */
@@ -18,10 +19,11 @@ typedef struct Sums {
   const Conv *v;
   const Tile *tile;
   Tiles image, map;
-  real *pixels, *results, *sums, *rooms; /* image and map of a round, transformed; rooms: of each thread */
-  long round, from, to;                  /* tiles in all rounds but the last; those of this one */
-  long pixel_row, result_plane, room;    /* results are packed into panels as wide as a tile */
-  bool whole;                            /* rounds are of whole pictures */
+  real *results, *sums, *rooms;       /* results: the map of a round, transformed; rooms: of each thread */
+  long round, from, to;               /* tiles in all rounds but the last; those of this one */
+  long pixel_row, result_plane, room; /* results are packed into panels as wide as a tile */
+  long pixels;                        /* of a term down: behind them in a room is what their transform works in */
+  bool whole;                         /* rounds are of whole pictures */
   real *weight;
 } Sums;
 
@@ -35,23 +37,30 @@ static long terms(const Filter *f) {
 
 /* ---- transforms ---- */
 
-/* place: of the first of the filter's terms down, which the others follow. */
-static void transform(const Sums *s, const Tiles *t, long from, long to, Place place) {
-  real *room = s->rooms + workers_self() * s->room;
+/* Terms first..end down of tiles from..to; place: of the first term and the round's first tile. */
+static void transform(const Sums *s, const Tiles *t, long from, long to, int first, int end, real *room, Place place) {
   place.to += (from - s->from) * place.row;
-  for (int y = 0; y < t->filter[0].terms; y++, place.to += t->filter[1].terms * place.plane)
-    tiles_transform(t, from, to, y, room, &place);
+  for (int y = first; y < end; y++, place.to += t->filter[1].terms * place.plane) tiles_transform(t, from, to, y, room, &place);
 }
 
-static void transform_blocks(void *job, long from, long to) {
+static real *room_of(const Sums *s) {
+  return s->rooms + workers_self() * s->room;
+}
+
+static void transform_map(void *job, long from, long to) {
   const Sums *s = job;
-  const Place pixels = {s->pixels, s->v->c, s->round * s->pixel_row, 0, s->pixel_row};
-  const Place results = {s->results, s->tile->width, s->result_plane, s->round * s->tile->width, s->tile->width};
+  const Place place = {s->results, s->tile->width, s->result_plane, s->round * s->tile->width, s->tile->width};
   for (long block = from; block < to; block++) {
-    long first = s->from + block * BLOCK, last = first + BLOCK < s->to ? first + BLOCK : s->to;
-    transform(s, &s->image, first, last, pixels);
-    transform(s, &s->map, first, last, results);
+    const long first = s->from + block * BLOCK, last = first + BLOCK < s->to ? first + BLOCK : s->to;
+    transform(s, &s->map, first, last, 0, s->map.filter[0].terms, room_of(s), place);
   }
+}
+
+/* A term down of the image, all terms across. */
+static void transform_image(const Sums *s, int y, real *pixels) {
+  const Place place = {pixels, s->v->c, s->round * s->pixel_row, 0, s->pixel_row};
+  for (long from = s->from; from < s->to; from += BLOCK)
+    transform(s, &s->image, from, from + BLOCK < s->to ? from + BLOCK : s->to, y, y + 1, pixels + s->pixels, place);
 }
 
 /* ---- products ---- */
@@ -72,15 +81,16 @@ static Used used(const Sums *s, int y, int x) {
                 picture};
 }
 
-/* A piece of the sums: of a term, which is at `point` of the map, rows of tiles from..to of `tiles`. */
+/* A piece of the sums: of a term, which is term `across` of those transformed and `point` of the map, rows of tiles from..to of
+ * `tiles`. */
 typedef struct Piece {
-  long term, point, from, to, tiles;
+  long term, across, point, from, to, tiles;
 } Piece;
 
 /* Sets the piece's rows of a panel to the sums over a walk that begins at tile `first` of the round, or adds them. */
-static void multiply_walk(const Sums *s, const Piece *p, long panel, long first, const Walk *walk, bool add) {
+static void multiply_walk(const Sums *s, const Piece *p, const real *pixels, long panel, long first, const Walk *walk, bool add) {
   long c = s->v->c, k = s->v->k, width = s->tile->width, column = panel * width;
-  const real *a = s->pixels + (p->term * s->round + first) * s->pixel_row;
+  const real *a = pixels + (p->across * s->round + first) * s->pixel_row;
   const real *b = s->results + p->point * s->result_plane + (panel * s->round + first) * width;
   for (long i = p->from; i < p->to; i++) {
     long row = i * c / p->tiles;
@@ -92,7 +102,7 @@ static void multiply_walk(const Sums *s, const Piece *p, long panel, long first,
 }
 
 /* A part of the tiles at a time, which stay in the first cache while the rows pass by. */
-static void multiply(const Sums *s, const Piece *p, const Used *u, long panel) {
+static void multiply(const Sums *s, const Piece *p, const Used *u, const real *pixels, long panel) {
   long each = u->count[0] * u->count[1], pictures = each && each < SUMMED ? SUMMED / each : 1, rows = s->pixel_row;
   long lines = pictures > 1 || !each ? u->count[0] : (SUMMED + u->count[1] - 1) / u->count[1], width = s->tile->width;
   bool add = s->from > 0;
@@ -103,14 +113,8 @@ static void multiply(const Sums *s, const Piece *p, const Used *u, long panel) {
                    {u->picture * rows, u->line * rows, rows},
                    {u->picture * width, u->line * width, width}};
       walk_collapse(&walk);
-      multiply_walk(s, p, panel, n * u->picture + (u->from[0] + y) * u->line + u->from[1], &walk, add);
+      multiply_walk(s, p, pixels, panel, n * u->picture + (u->from[0] + y) * u->line + u->from[1], &walk, add);
     }
-}
-
-static long piece_count(const Sums *s, long *tiles, long *runs) {
-  *tiles = (s->v->c + s->tile->height - 1) / s->tile->height;
-  *runs = (*tiles + TILES - 1) / TILES;
-  return terms(s->image.filter) * *runs;
 }
 
 /* Which of the map's terms is a point. */
@@ -120,18 +124,33 @@ static long place(const Filter *f, int point) {
   return i;
 }
 
+/* Terms first..end across of term y down. */
+static void multiply_terms(const Sums *s, int y, int first, int end) {
+  const Filter *f = s->image.filter;
+  const long tiles = (s->v->c + s->tile->height - 1) / s->tile->height, down = place(&s->map.filter[0], f[0].term[y].point);
+  real *pixels = room_of(s);
+  if (first < end) transform_image(s, y, pixels);
+  for (int x = first; x < end; x++) {
+    const long point = down * s->map.filter[1].terms + place(&s->map.filter[1], f[1].term[x].point);
+    const Used u = used(s, y, x);
+    for (long from = 0; from < tiles; from += TILES) {
+      const Piece p = {y * f[1].terms + x, x, point, from, from + TILES < tiles ? from + TILES : tiles, tiles};
+      for (long panel = 0; panel * s->tile->width < s->v->k; panel++) multiply(s, &p, &u, pixels, panel);
+    }
+  }
+}
+
+/* A piece of work is a term down; where the last of them are fewer than threads, each thread has some of their terms across. */
 static void multiply_pieces(void *job, long from, long to) {
   const Sums *s = job;
-  const Filter *f = s->image.filter;
-  long tiles, runs;
-  piece_count(s, &tiles, &runs);
+  const long threads = workers_count(), down = s->image.filter[0].terms, across = s->image.filter[1].terms;
+  const long whole = down / threads, pieces = whole + down % threads; /* of a thread */
   for (long piece = from; piece < to; piece++) {
-    long term = piece / runs, run = piece % runs;
-    int y = (int)term / f[1].terms, x = (int)term % f[1].terms;
-    long down = place(&s->map.filter[0], f[0].term[y].point), across = place(&s->map.filter[1], f[1].term[x].point);
-    Used u = used(s, y, x);
-    const Piece p = {term, down * s->map.filter[1].terms + across, run * tiles / runs, (run + 1) * tiles / runs, tiles};
-    for (long panel = 0; panel * s->tile->width < s->v->k; panel++) multiply(s, &p, &u, panel);
+    const long part = piece / pieces, i = piece % pieces;
+    if (i < whole)
+      multiply_terms(s, (int)(part * whole + i), 0, (int)across);
+    else
+      multiply_terms(s, (int)(threads * whole + i - whole), (int)(part * across / threads), (int)((part + 1) * across / threads));
   }
 }
 
@@ -163,7 +182,7 @@ static void finish_chunk(const Sums *s, long from, long n, real *mixed) {
 
 static void finish(void *job, long from, long to) {
   const Sums *s = job;
-  finish_chunk(s, from, to - from, s->rooms + workers_self() * s->room);
+  finish_chunk(s, from, to - from, room_of(s));
 }
 
 /* ---- all ---- */
@@ -208,16 +227,16 @@ bool winograd_suits_weight(const Conv *v) {
 }
 
 static void run(Sums *s) {
-  long tiles, runs, all = all_tiles(&s->image);
+  const long all = all_tiles(&s->image), down = s->image.filter[0].terms, threads = workers_count();
   for (s->from = 0; s->from < all; s->from = s->to) {
     s->to = s->from + s->round < all ? s->from + s->round : all;
-    workers_for((s->to - s->from + BLOCK - 1) / BLOCK, 1, transform_blocks, s);
-    workers_for(piece_count(s, &tiles, &runs), 1, multiply_pieces, s);
+    workers_for((s->to - s->from + BLOCK - 1) / BLOCK, 1, transform_map, s);
+    workers_for(threads * (down / threads + down % threads), 1, multiply_pieces, s);
   }
   workers_for(s->v->c * s->v->k, CHUNK, finish, s);
 }
 
-/* Tiles of a round, whose transforms take so many numbers each: of whole pictures, unless those are large. */
+/* Tiles of a round, of so many numbers each: of whole pictures, unless those are large. */
 static long round_of(long numbers, const Tiles *t) {
   long round = ROOM / numbers, all = all_tiles(t), picture = t->count[0] * t->count[1];
   if (round < FEWEST) round = FEWEST;
@@ -235,20 +254,21 @@ bool winograd_weight(const Conv *v, const real *image, const real *map, real *we
   if (!s.tile || !cut(v, &s.image, &s.map)) return false;
   s.image.picture = image, s.map.picture = map;
   long columns = (v->k + s.tile->width - 1) / s.tile->width * s.tile->width;
-  long pixels = terms(s.image.filter) * s.pixel_row, results = terms(s.map.filter) * columns;
-  s.round = round_of(pixels + results, &s.image);
+  long pixels = s.image.filter[1].terms * s.pixel_row, results = terms(s.map.filter) * columns;
+  s.round = round_of(pixels, &s.image);
   s.whole = s.image.count[0] * s.image.count[1] <= MOST;
   if (!s.whole) tiles_use_all(&s.image), tiles_use_all(&s.map);
   s.result_plane = s.round * columns;
-  s.room = larger(MOST_TERMS * CHUNK, larger(tiles_room(&s.image, BLOCK), tiles_room(&s.map, BLOCK)));
-  Tensor *memory[4] = {tensor_new(2, (long[]){s.round, pixels}), tensor_new(2, (long[]){s.round, results}),
-                       tensor_new(2, (long[]){terms(s.image.filter), v->c * v->k}),
+  s.pixels = s.round * pixels;
+  const long work = s.pixels + tiles_room(&s.image, BLOCK);
+  s.room = larger(MOST_TERMS * CHUNK, larger(work, tiles_room(&s.map, BLOCK)));
+  Tensor *memory[3] = {tensor_new(2, (long[]){s.round, results}), tensor_new(2, (long[]){terms(s.image.filter), v->c * v->k}),
                        tensor_new(2, (long[]){workers_count(), s.room})};
-  bool ok = memory[0] && memory[1] && memory[2] && memory[3];
+  bool ok = memory[0] && memory[1] && memory[2];
   if (ok) {
-    s.pixels = memory[0]->data, s.results = memory[1]->data, s.sums = memory[2]->data, s.rooms = memory[3]->data;
+    s.results = memory[0]->data, s.sums = memory[1]->data, s.rooms = memory[2]->data;
     run(&s);
   }
-  for (int i = 0; i < 4; i++) tensor_drop(memory[i]);
+  for (int i = 0; i < 3; i++) tensor_drop(memory[i]);
   return ok;
 }
