@@ -328,7 +328,6 @@ bool lanes_image(const Conv *v, const real *map, const real *weight, const real 
 
 /* ---- weight ---- */
 
-enum { SPAN = 256 }; /* pixels whose products become one sum, about */
 
 /* Adds what rows from .. to-1 of a sample's map give to all taps. lines: of the image, copied from line `first` on; m->b: row
  * `from` of the map. */

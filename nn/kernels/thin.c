@@ -9,7 +9,6 @@ enum {
   FEWER = 2,       /* rows, all of b passes by: for more, tiles are as fast */
   LONG = 32,       /* a sum that is worth a loop of its own */
   WIDE = 128,      /* a row that is */
-  SPAN = 256,      /* products in a sum before it is added to the result: errors grow with the root of it */
   BLOCK = 1024,    /* columns at a time, whose sums stay in the first cache */
   PIECE = 1 << 16, /* products that are worth a piece of work */
   SMALL = 1 << 18  /* that are not worth sharing */

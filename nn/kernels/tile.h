@@ -17,16 +17,17 @@ typedef struct Walk {
 void walk_collapse(Walk *w); /* makes one loop of those that step evenly */
 
 /* out[r][0..columns) are set to `start` (NULL: zeros) plus the sum; with `add` they grow by it. `start` and each row of b
- * are read in whole vectors, also past `columns`. next: memory that is read after this, NEXT numbers for each product of a sum, which
- * gather asks for meanwhile; or NULL. */
+ * are read in whole vectors, also past `columns`. */
 typedef struct Finish {
   int columns;
   bool add;
   const real *start;
   real *const *out;
-  const real *next;
+  /* of gather only: */
+  long span;        /* products that are summed before their sum is added to the result; 0: SPAN */
+  const real *next; /* memory that is read after this, NEXT numbers for each product, which is asked for meanwhile; or NULL */
 } Finish;
-enum { NEXT = 8 };
+enum { SPAN = 256, NEXT = 8 }; /* the errors of a sum grow with the root of its length */
 
 enum { STRIP = 16, STRIP_TAPS = 5 }; /* lanes of a strip, and the most taps that strip_meet takes */
 

@@ -41,10 +41,6 @@ INLINE void fetch_rows(int height, int vectors, const Finish *f) {
 
 /* ---- gather ---- */
 
-enum {
-  SPAN = 256 /* products in a sum before it is added to the result: errors grow with the root of it */
-};
-
 #define SUMS(r) Vector s##r = start0, t##r = start1;
 #define FINISH(r)                                                                                                                  \
   if (r < height) finish_row(&part, r, vectors, s##r, t##r);
@@ -54,7 +50,7 @@ enum {
     EACH_ROW(FINISH)                                                                                                               \
     EACH_ROW(CLEAR)                                                                                                                \
     part.add = true;                                                                                                               \
-    left = SPAN;                                                                                                                   \
+    left = span;                                                                                                                   \
   }
 #define START                                                                                                                      \
   Vector start0 = {0}, start1 = {0};                                                                                               \
@@ -67,7 +63,8 @@ enum {
 INLINE void gather_tile(const int height, const int vectors, const bool apart, const real *const *a, long taps, long depth,
                         const real *b, long b_step, const Finish *f) {
   Finish part = *f;
-  long left = SPAN;
+  const long span = f->span ? f->span : SPAN;
+  long left = span;
   const real *next = f->next ? f->next : b;
   const long step = apart || vectors == 1 ? b_step : WIDTH; /* of packed panels it is known */
   fetch_rows(height, vectors, f);
@@ -119,7 +116,8 @@ static void gather(int height, const real *const *a, long taps, long depth, cons
 
 INLINE void outer_tile(const int height, const int vectors, const real *a, const real *b, const Walk *w, const Finish *f) {
   Finish part = *f;
-  long left = SPAN;
+  const long span = SPAN;
+  long left = span;
   fetch_rows(height, vectors, f);
   START
   EACH_ROW(SUMS)

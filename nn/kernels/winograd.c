@@ -22,7 +22,7 @@ typedef struct Run {
   Tiles tiles;
   Kernel kernel;
   long blocks, groups, width; /* width: columns of the sums of a group */
-  long chunks;                /* that channels are summed in */
+  long span;                  /* channels that are summed at once */
   long plane, row;            /* of transformed pixels: from term to term, from tile to tile */
   long numbers;               /* of transformed pixels */
   real *memory;               /* of each thread */
@@ -82,37 +82,40 @@ static void list_tiles(const Run *r, const Room *room, long from, long to, int y
   }
 }
 
-/* Sets or adds to the sums of one panel tile i of n of a list: products of a term across. */
-static void multiply_tile(const Run *r, const List *list, int i, int n, const real *b, real *sums, bool add) {
-  long c = r->tiles.channels, chunks = r->chunks, width = r->kernel.width;
-  int first = i * list->n / n, height = (i + 1) * list->n / n - first;
-  const real *a[MOST_HEIGHT];
+/* Sets or adds to the sums of one panel tile i of n of lists of the same tiles: products of so many terms across. */
+static void multiply_tile(const Run *r, const List *const *list, int terms, int i, int n, const real *b, real *sums, bool add) {
+  const long c = r->tiles.channels, width = r->kernel.width;
+  const int first = i * list[0]->n / n, height = (i + 1) * list[0]->n / n - first;
+  const real *a[MOST_TERMS * MOST_HEIGHT];
   real *out[MOST_HEIGHT];
-  for (int t = 0; t < height; t++) out[t] = sums + list->tile[first + t] * r->width;
-  for (long chunk = 0; chunk < chunks; chunk++, add = true) {
-    long from = chunk * c / chunks, depth = (chunk + 1) * c / chunks - from;
-    for (int t = 0; t < height; t++) a[t] = list->pixels[first + t] + from;
-    const real *at = b + from * width,
-               *next = at + c * width + i * depth * width / n; /* of the kernel, from a cache further away */
-    r->tile->gather(height, a, 1, depth, at, width, &(Finish){.columns = (int)width, .add = add, .out = out, .next = next});
-  }
+  for (int t = 0; t < height; t++) out[t] = sums + list[0]->tile[first + t] * r->width;
+  for (int x = 0; x < terms; x++)
+    for (int t = 0; t < height; t++) a[x * height + t] = list[x]->pixels[first + t];
+  const real *next = b + terms * c * width; /* of the kernel, from a cache further away */
+  const Finish f = {.columns = (int)width, .add = add, .out = out, .span = r->span, .next = next + i * terms * c * width / n};
+  r->tile->gather(height, a, terms, c, b, width, &f);
+}
+
+static bool same_tiles(const List *a, const List *b) {
+  return a->n == b->n && !memcmp(a->tile, b->tile, (size_t)a->n * sizeof *a->tile);
 }
 
 /* All terms across with a point; lists are those of all terms across. */
 static void multiply(const Run *r, const Room *room, const List *lists, long group, int y, int point, bool add) {
   const Filter *f = r->tiles.filter;
-  long first = group * r->kernel.panels / r->groups, last = (group + 1) * r->kernel.panels / r->groups;
+  const long first = group * r->kernel.panels / r->groups, last = (group + 1) * r->kernel.panels / r->groups;
   real *sums = sums_at(r, room, f[0].term[y].point, point);
+  const List *list[MOST_TERMS];
+  int n = 0;
+  for (int x = 0; x < f[1].terms; x++)
+    if (f[1].term[x].point == point) list[n++] = &lists[x];
   for (long panel = first; panel < last; panel++, sums += r->kernel.width) {
     const real *b = kernel_panel(&r->kernel, f, y, point, panel);
-    bool more = add;
-    for (int x = 0; x < f[1].terms; x++) {
-      const List *list = &lists[x];
-      int count = (list->n + r->tile->height - 1) / r->tile->height;
-      if (f[1].term[x].point != point) continue;
-      for (int i = 0; i < count; i++) multiply_tile(r, list, i, count, b, sums, more);
-      b += r->kernel.channels * r->kernel.width;
-      more = true;
+    for (int x = 0, alike; x < n; x += alike) {
+      for (alike = 1; x + alike < n && same_tiles(list[x], list[x + alike]);) alike++;
+      const int count = (list[x]->n + r->tile->height - 1) / r->tile->height;
+      for (int i = 0; i < count; i++) multiply_tile(r, list + x, alike, i, count, b, sums, add || x);
+      b += alike * r->kernel.channels * r->kernel.width;
     }
   }
 }
@@ -238,8 +241,8 @@ static bool prepare(Run *r, const Gather *g) {
   const Tiles *t = &r->tiles;
   long tiles = g->n * t->count[0] * t->count[1], columns = r->kernel.panels * r->kernel.width;
   bool few = t->filter[0].parts * t->filter[1].parts == 1 && (t->filter[1].kind == F23 || g->channels <= CHANNELS);
-  long channels = few ? FEWER : CHANNELS;
-  r->chunks = (g->channels + channels - 1) / channels;
+  const long most = few ? FEWER : CHANNELS, chunks = (g->channels + most - 1) / most;
+  r->span = (g->channels + chunks - 1) / chunks;
   r->blocks = (tiles + BLOCK - 1) / BLOCK;
   r->groups = (points(t->filter) * BLOCK * columns + SUMS - 1) / SUMS;
   r->plane = BLOCK * r->row;
