@@ -328,7 +328,6 @@ bool lanes_image(const Conv *v, const real *map, const real *weight, const real 
 
 /* ---- weight ---- */
 
-
 /* Adds what rows from .. to-1 of a sample's map give to all taps. lines: of the image, copied from line `first` on; m->b: row
  * `from` of the map. */
 static void add_rows(const Lanes *l, const real *lines, long first, const StripMet *met, long from, long to, real *sum) {

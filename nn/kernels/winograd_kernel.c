@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "turn.h"
+
 enum { CHANNELS = 16 }; /* of a piece of work, whose taps stay in the first cache */
 
 typedef struct Pack {
@@ -20,10 +22,9 @@ const real *kernel_panel(const Kernel *k, const Filter *filter, int term, int po
 
 /* One tap's rows from channel c on, from the first of `columns` columns on; panels are filled up with zeros. */
 static void load_tap(const Gather *g, const real *from, long rows, long columns, int width, real *to) {
-  for (long j = 0; j < width && g->column_step != 1; j++)
-    for (long i = 0; i < rows; i++) to[i * width + j] = j < columns ? from[i * g->row_step + j * g->column_step] : 0;
-  for (long i = 0; i < rows && g->column_step == 1; i++) {
-    memcpy(to + i * width, from + i * g->row_step, (size_t)columns * sizeof(real));
+  if (g->column_step != 1) turn(columns, rows, from, g->column_step, to, width, false); /* then rows follow each other */
+  for (long i = 0; i < rows; i++) {
+    if (g->column_step == 1) memcpy(to + i * width, from + i * g->row_step, (size_t)columns * sizeof(real));
     for (long j = columns; j < width; j++) to[i * width + j] = 0;
   }
 }
