@@ -269,7 +269,7 @@ static void sum_pieces(void *job, long from, long to) {
   const Sum *s = job;
   const long tiles = s->taps[0] * s->taps[1] * s->tiles;
   for (long piece = from; piece < to; piece++) {
-    const long part = piece / s->runs / s->groups, group = piece / s->runs % s->groups, run = piece % s->runs;
+    const long part = piece / s->groups / s->runs, run = piece / s->groups % s->runs, group = piece % s->groups;
     const long first = part * s->blocks / s->parts, end = (part + 1) * s->blocks / s->parts;
     const Piece p = {run * tiles / s->runs, (run + 1) * tiles / s->runs, group * s->panels / s->groups,
                      (group + 1) * s->panels / s->groups};
