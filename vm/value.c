@@ -156,7 +156,7 @@ Box *value_new(lua_State *L, Kind kind) {
 
 /* To Lua a tensor is 40 bytes. When SOME were boxed or the memory of tensors has grown by STEP, its collector collects all, as
  * long as that takes no more than one part in SHARE of the time. Else it collects what is young, after STEP or MANY. */
-enum { STEP = 16 << 20, SOME = 64, MANY = 1024, SHARE = 100 };
+enum { STEP = 16 << 20, SOME = 64, MANY = 1024, SHARE = 50 };
 static size_t next_step = STEP;
 static int boxed;
 static double full_again; /* the time from which on all may be collected */
