@@ -20,9 +20,9 @@ enum {
   PIECES = 4,      /* to share out */
   PARTS = 8,       /* that the batch is cut into where the result is smaller than SMALL, so that there is work to share */
   SMALL = 8192,
-  MANY = 256, /* pixels that pay for copying what */
-  DEEP = 48,  /* so many rows meet */
-  FAR = 96,   /* numbers from a pixel's row to the next one's */
+  MANY = 256, /* pixels from which on copying columns pays, if they meet as many rows as DEEP */
+  DEEP = 48,
+  FAR = 96, /* numbers from one pixel to the next */
   MOST_WIDTH = 64
 };
 
@@ -49,8 +49,7 @@ typedef struct Sum {
   Side image, map;
   long first, taps[2];        /* of a tap of the image's line; taps[1] is 1 when those of a kernel row are taken together */
   bool swapped;               /* rows of tiles are channels of the map, columns those of the image */
-  bool packed, far;           /* columns are copied; rows are */
-                              /* rows are copied */
+  bool packed, far;           /* columns are copied; rows are far apart, and copied, too */
   long rows, columns;         /* of a tap's result */
   long tiles, panels;         /* in it */
   long runs, groups;          /* of tiles of all taps, of panels: a piece is one of each */
@@ -150,7 +149,8 @@ static KERNEL(copy_strips, (const Copy *c, int width), (c, width)) {
   switch (width) {
     case 32: copy_lines(c, 32); break;
     case 16: copy_lines(c, 16); break;
-    default: copy_lines(c, 8);
+    case 8: copy_lines(c, 8); break;
+    default: copy_lines(c, width);
   }
 }
 
