@@ -59,7 +59,7 @@ static void run_short(const Thin *t, long matrix, long piece) {
 static void run_few(const Thin *t, long matrix, long piece) {
   const long first = piece * SPAN, end = first + SPAN < t->depth ? first + SPAN : t->depth;
   const real *a = begin(&t->a, matrix), *b = begin(&t->b, matrix);
-  real *to = piece ? t->parts + (piece - 1) * t->rows * t->columns : result(t, matrix);
+  real *to = piece ? t->parts + ((piece - 1) * t->m->batch + matrix) * t->rows * t->columns : result(t, matrix);
   for (long column = 0; column < t->columns; column += BLOCK) {
     const long columns = t->columns - column < BLOCK ? t->columns - column : BLOCK;
     for (long k = first; k < end; k += MIX_DEPTH)
@@ -75,7 +75,7 @@ static void run_few(const Thin *t, long matrix, long piece) {
 
 static void add_parts(void *job, long from, long to) {
   const Thin *t = job;
-  const long size = t->rows * t->columns;
+  const long size = t->m->batch * t->rows * t->columns;
   for (long part = 0; part < t->pieces - 1; part++)
     for (long i = from; i < to; i++) t->m->c[i] += t->parts[part * size + i];
   activate(t->m->c + from, to - from, t->m->then);
@@ -116,7 +116,7 @@ static bool suits_lines(const Thin *t) {
 
 /* Rows of b and of the result are contiguous, and worth a loop. */
 static bool suits_mix(const Thin *t) {
-  const bool few = t->depth <= MIX_DEPTH || (t->rows <= FEWER && (t->m->batch == 1 || t->depth <= SPAN));
+  const bool few = t->depth <= MIX_DEPTH || t->rows <= FEWER;
   return few && t->columns >= WIDE && t->b.column_step == 1 && t->column_step == 1 && !(t->swapped && t->m->bias);
 }
 
@@ -177,13 +177,13 @@ bool thin_run(const Multiply *m) {
   t.grain = 1 + PIECE / (t.depth * t.columns);
   t.pieces = t.run == run_few ? (t.depth + SPAN - 1) / SPAN : (t.rows + t.grain - 1) / t.grain;
   if (t.run == run_few && t.pieces > 1) {
-    parts = tensor_new(3, (long[]){t.pieces - 1, t.rows, t.columns});
+    parts = tensor_new(4, (long[]){t.pieces - 1, m->batch, t.rows, t.columns});
     if (!parts) return false;
     t.parts = parts->data;
   }
   const long pieces = m->batch * t.pieces;
   workers_for(pieces, products * (double)m->batch < SMALL ? pieces : 1, run_pieces, &t);
-  if (parts) workers_for(t.rows * t.columns, BLOCK, add_parts, &t);
+  if (parts) workers_for(m->batch * t.rows * t.columns, BLOCK, add_parts, &t);
   tensor_drop(parts);
   return true;
 }
