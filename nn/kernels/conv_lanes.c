@@ -59,22 +59,47 @@ INLINE void turn_whole(const long rows, const Turn *t) {
   for (long x = 0; x < t->n; x++) turn_strip(rows, t->from + x * t->from_step, t->to + x * t->to_step);
 }
 
-INLINE void turn_part(const Turn *t) {
+INLINE void turn_part(const long rows, const Turn *t) {
   for (long x = 0; x < t->n; x++)
     for (long i = 0; i < t->room; i++) {
-      const long at = turned(t->rows, i);
+      const long at = turned(rows, i);
       t->to[x * t->to_step + i] = at < t->held ? t->from[x * t->from_step + at] : 0;
     }
 }
 
+/* Of strips that stay as they are, the first numbers, a few at a time. */
+INLINE void copy_part(const Turn *t) {
+  const long n = t->held < t->room ? t->held : t->room;
+  for (long x = 0; x < t->n; x++) {
+    const real *from = t->from + x * t->from_step;
+    real *to = t->to + x * t->to_step;
+    long i = 0;
+    for (; i + STRIP / 2 <= n; i += STRIP / 2) *(Half *)(to + i) = *(const Half *)(from + i);
+    for (; i < n; i++) to[i] = from[i];
+    for (; i < t->room; i++) to[i] = 0;
+  }
+}
+
+/* The numbers of rows that there can be, each known to the loops: they divide by it. */
 INLINE void turn_strips(const Turn *t) {
-  switch (t->held == STRIP && t->room == STRIP ? t->rows : 0) {
-    case 1:
-    case STRIP: turn_whole(1, t); break;
-    case 2: turn_whole(2, t); break;
-    case 4: turn_whole(4, t); break;
-    case 8: turn_whole(8, t); break;
-    default: turn_part(t);
+  const bool whole = t->held == STRIP && t->room == STRIP;
+  switch (t->rows) {
+#define CASE(rows)                                                                                                                 \
+  case rows:                                                                                                                       \
+    if (whole)                                                                                                                     \
+      turn_whole(rows, t);                                                                                                         \
+    else                                                                                                                           \
+      turn_part(rows, t);                                                                                                          \
+    break;
+    CASE(2)
+    CASE(4)
+    CASE(8)
+#undef CASE
+    default:
+      if (whole)
+        turn_whole(1, t);
+      else
+        copy_part(t);
   }
 }
 
@@ -150,8 +175,9 @@ static void measure_lines(Lanes *l) {
 
 INLINE void copy_pixels(const Lanes *l, const Strip *s, const real *from, real *to) {
   const long depth = l->in.depth, wide = l->wide, width = l->in.size[1], channels = l->in.channels;
-  if (l->pixel == STRIP && s->lanes == STRIP && s->place[wide - 1] == s->place[0] + (wide - 1) * depth) {
-    turn_strips(&(Turn){wide, width, from + s->place[0], channels, STRIP, to, STRIP, STRIP});
+  const long last = wide == STRIP ? s->lanes - 1 : s->lanes == STRIP ? wide - 1 : 0; /* of the places that are known */
+  if (l->pixel == STRIP && (wide == STRIP || s->lanes == STRIP) && s->place[last] == s->place[0] + last * depth) {
+    turn_strips(&(Turn){wide, width, from + s->place[0], channels, last + 1 < wide ? last + 1 : STRIP, to, STRIP, STRIP});
     return;
   }
   for (long x = 0; x < width; x++, from += channels)
