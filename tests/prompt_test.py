@@ -342,8 +342,11 @@ p = Prompt()
 p.send("half")
 p.until("half")
 p.send("\x1a")
-time.sleep(0.3)
-state = open(f"/proc/{p.pid}/stat").read().rsplit(") ")[1][0]
+for _ in range(200):
+    state = open(f"/proc/{p.pid}/stat").read().rsplit(") ")[1][0]
+    if state == "T":
+        break
+    time.sleep(0.05)
 check("Ctrl-Z stops", state == "T", state)
 os.kill(p.pid, signal.SIGCONT)
 check("and the line comes back", p.until("half"))

@@ -51,9 +51,12 @@ for path in sorted(glob.glob("scripts/*.lua")):
     headed.append((name, stars))
 check("the table of scripts is that of the folder", sorted(listed) == headed, listed, headed)
 
-rows = re.findall(r"^\| `(\w+)` \|", section("Speed"), re.M)
-workloads = {os.path.basename(path)[:-4] for path in glob.glob("tests/bench/*.lua")} - {"bench", "sweep"}
-check("the table of speeds has all workloads", set(rows) == workloads and len(rows) == len(workloads), rows, workloads)
+workloads = sorted({os.path.basename(path)[:-4] for path in glob.glob("tests/bench/*.lua")} - {"bench", "sweep"})
+tables = re.findall(r"(?:^\|.*\n)+", section("Speed"), re.M)
+check("there are tables of speeds", tables)
+for table in tables:
+    rows = re.findall(r"^\| `(\w+)` \|", table, re.M)
+    check("a table of speeds has all workloads", sorted(rows) == workloads, rows, workloads)
 
 targets = set(re.findall(r"^([a-z-]+):.*##", open("Makefile").read(), re.M))
 named = set(re.findall(r"`make ([a-z-]+)", readme)) | set(re.findall(r"^    make ([a-z-]+)", readme, re.M))
